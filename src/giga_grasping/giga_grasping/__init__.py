@@ -1,0 +1,1 @@
+"""Ranked grasps to motion to a lifted object: planner, executor and safety nodes."""
