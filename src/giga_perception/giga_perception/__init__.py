@@ -1,1 +1,81 @@
-"""Depth images to ranked 6-DoF grasps and a scene mesh: TSDF fusion, the GIGA network, training, and the perception node."""
+"""Depth images in, ranked 6-DoF grasps and a scene mesh out: the ROS-free library of the stack.
+
+    from giga_perception import DepthView, GraspDetector, PinholeCamera
+    detection = GraspDetector.from_file().detect([DepthView(depth_m, camera, T_camera_workspace)])
+
+Every public name is imported on first use, so that `import giga_perception` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from giga_perception.camera import DepthView, PinholeCamera
+    from giga_perception.depth_noise import add_depth_noise
+    from giga_perception.detection import Detection, DetectionCounts, GraspDetector
+    from giga_perception.grasp import (
+        GRASP_ORIGIN_TO_TCP_M,
+        Grasp,
+        T_workspace_grasp_origin_from_tcp,
+        T_workspace_tcp_from_grasp_origin,
+    )
+    from giga_perception.network import Giga, GraspPrediction
+    from giga_perception.tsdf import TsdfGrid, fuse
+    from giga_perception.weights import ModelFileError, load_model, save_model
+    from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
+
+_MODULE_OF = {
+    "DepthView": "camera",
+    "PinholeCamera": "camera",
+    "add_depth_noise": "depth_noise",
+    "Detection": "detection",
+    "DetectionCounts": "detection",
+    "GraspDetector": "detection",
+    "GRASP_ORIGIN_TO_TCP_M": "grasp",
+    "Grasp": "grasp",
+    "T_workspace_grasp_origin_from_tcp": "grasp",
+    "T_workspace_tcp_from_grasp_origin": "grasp",
+    "Giga": "network",
+    "GraspPrediction": "network",
+    "TsdfGrid": "tsdf",
+    "fuse": "tsdf",
+    "ModelFileError": "weights",
+    "load_model": "weights",
+    "save_model": "weights",
+    "TABLE_HEIGHT_M": "workspace",
+    "WORKSPACE_SIZE_M": "workspace",
+}
+
+__all__ = [
+    "GRASP_ORIGIN_TO_TCP_M",
+    "TABLE_HEIGHT_M",
+    "WORKSPACE_SIZE_M",
+    "DepthView",
+    "Detection",
+    "DetectionCounts",
+    "Giga",
+    "Grasp",
+    "GraspDetector",
+    "GraspPrediction",
+    "ModelFileError",
+    "PinholeCamera",
+    "T_workspace_grasp_origin_from_tcp",
+    "T_workspace_tcp_from_grasp_origin",
+    "TsdfGrid",
+    "add_depth_noise",
+    "fuse",
+    "load_model",
+    "save_model",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_MODULE_OF))

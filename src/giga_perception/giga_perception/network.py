@@ -1,0 +1,241 @@
+"""The GIGA network: one TSDF in, feature planes in between, grasps and occupancy at any point out (paper, section IV).
+
+Layer names follow the authors' released code, so that their weights load unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Channels of a feature plane, width of a decoder and its number of blocks.
+PLANE_CHANNELS = 32
+DECODER_CHANNELS = 32
+DECODER_BLOCKS = 5
+
+# The planes in the order in which their features are concatenated: axes (first, second) of each, as indices of x, y, z.
+# A plane is stored [channel, second, first].
+PLANE_AXES = ((0, 2), (0, 1), (1, 2))
+
+# Cube coordinates run from -0.5 to 0.5. This shrinks them a little, so that the far side still falls on the plane.
+_COORDINATE_PADDING = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class GraspPrediction:
+    """What the network says about B x N grasp centres and B x M points of space.
+
+    quality_logits: [B, N], before the sigmoid. rotations: [B, N, 4], unit quaternions x, y, z, w.
+    widths: [B, N], in cubes (times WORKSPACE_SIZE_M gives metres). occupancy_logits: [B, M].
+    """
+
+    quality_logits: Tensor
+    rotations: Tensor
+    widths: Tensor
+    occupancy_logits: Tensor
+
+
+def plane_coordinates(points: Tensor) -> Tensor:
+    """Map cube coordinates (-0.5 to 0.5, any shape) to plane coordinates (0 to just below 1), clamped to the plane."""
+    return (points / (1.0 + _COORDINATE_PADDING) + 0.5).clamp(0.0, 1.0 - _COORDINATE_PADDING)
+
+
+def sample_planes(planes: Tensor, points: Tensor) -> Tensor:
+    """Bilinear features of points.
+
+    planes: [B, 3, C, R, R] in the order and layout of PLANE_AXES. points: [B, N, 3] in cube coordinates.
+    Returns [B, N, 3 * C]: the planes' features one after the other.
+    """
+    batch, plane_count, channels, height, width = planes.shape
+    count = points.shape[1]
+    # grid_sample takes (column, row) = (first, second) from -1 to 1.
+    grid = torch.stack([points[..., list(axes)] for axes in PLANE_AXES], dim=1)
+    grid = 2.0 * plane_coordinates(grid) - 1.0
+    sampled = functional.grid_sample(
+        planes.reshape(batch * plane_count, channels, height, width),
+        grid.reshape(batch * plane_count, count, 1, 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=True,
+    )
+    sampled = sampled.reshape(batch, plane_count, channels, count)
+    return sampled.permute(0, 3, 1, 2).reshape(batch, count, plane_count * channels)
+
+
+class Giga(nn.Module):
+    """GIGA with its four heads: 581,863 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = PlaneEncoder()
+        self.decoder_qual = PointDecoder(outputs=1)
+        self.decoder_rot = PointDecoder(outputs=4)
+        self.decoder_width = PointDecoder(outputs=1)
+        self.decoder_tsdf = PointDecoder(outputs=1)
+
+    def encode(self, tsdf: Tensor) -> Tensor:
+        """Feature planes [B, 3, C, R, R] (order and layout: PLANE_AXES) of TSDF values [B, R, R, R], R a multiple of 4."""
+        planes: Tensor = self.encoder(tsdf)
+        return planes
+
+    def quality_logits(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Grasp quality before the sigmoid, [B, N], at cube coordinates `points` [B, N, 3]."""
+        logits: Tensor = self.decoder_qual(points, sample_planes(planes, points))
+        return logits.squeeze(-1)
+
+    def rotations(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Unit quaternions x, y, z, w of the grasps at `points` [B, N, 3]: [B, N, 4]."""
+        raw: Tensor = self.decoder_rot(points, sample_planes(planes, points))
+        return functional.normalize(raw, dim=-1)
+
+    def widths(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Grasp widths in cubes, [B, N], at `points` [B, N, 3]."""
+        raw: Tensor = self.decoder_width(points, sample_planes(planes, points))
+        return raw.squeeze(-1)
+
+    def occupancy_logits(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Occupancy before the sigmoid, [B, M], at `points` [B, M, 3]."""
+        logits: Tensor = self.decoder_tsdf(points, sample_planes(planes, points))
+        return logits.squeeze(-1)
+
+    def forward(self, tsdf: Tensor, grasp_points: Tensor, occupancy_points: Tensor) -> GraspPrediction:
+        """All heads from one encoding, as training wants it.
+
+        tsdf: [B, R, R, R]. grasp_points: [B, N, 3] and occupancy_points: [B, M, 3] in cube coordinates, -0.5 to 0.5
+        (workspace metres / WORKSPACE_SIZE_M - 0.5).
+        """
+        planes = self.encode(tsdf)
+        # The three grasp heads look at the same points, so they share one sampling.
+        features = sample_planes(planes, grasp_points)
+        return GraspPrediction(
+            quality_logits=self.decoder_qual(grasp_points, features).squeeze(-1),
+            rotations=functional.normalize(self.decoder_rot(grasp_points, features), dim=-1),
+            widths=self.decoder_width(grasp_points, features).squeeze(-1),
+            occupancy_logits=self.occupancy_logits(planes, occupancy_points),
+        )
+
+
+class PlaneEncoder(nn.Module):
+    """A 3D convolution, its means along each axis, and one U-Net shared by the three resulting planes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv3d(1, PLANE_CHANNELS, kernel_size=3, padding=1)
+        self.unet = UNet()
+
+    def forward(self, tsdf: Tensor) -> Tensor:
+        if tsdf.ndim != 4 or tsdf.shape[1] % 4 != 0 or len(set(tsdf.shape[1:])) != 1:
+            raise ValueError(f"TSDF must be [B, R, R, R] with R a multiple of 4, got {tuple(tsdf.shape)}")
+        features = functional.relu(self.conv_in(tsdf.unsqueeze(1)))
+        planes = []
+        for first, second in PLANE_AXES:
+            dropped = 3 - first - second
+            # The mean leaves [B, C, first, second].
+            planes.append(features.mean(dim=2 + dropped).transpose(-1, -2))
+        stacked = torch.stack(planes, dim=1)
+        refined: Tensor = self.unet(stacked.flatten(0, 1))
+        return refined.reshape(stacked.shape)
+
+
+class UNet(nn.Module):
+    """A three-level U-Net on images [B, 32, H, W]: 32, 64 and 128 channels, no normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (PLANE_CHANNELS, 2 * PLANE_CHANNELS, 4 * PLANE_CHANNELS)
+        self.down_convs = nn.ModuleList(
+            [DoubleConv(before, after) for before, after in zip((PLANE_CHANNELS, *widths[:-1]), widths, strict=True)]
+        )
+        self.up_convs = nn.ModuleList([UpConv(widths[2], widths[1]), UpConv(widths[1], widths[0])])
+        self.conv_final = nn.Conv2d(PLANE_CHANNELS, PLANE_CHANNELS, kernel_size=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        for level, down in enumerate(self.down_convs):
+            if level > 0:
+                image = functional.max_pool2d(image, 2)
+            image = down(image)
+            skips.append(image)
+        for up, skip in zip(self.up_convs, reversed(skips[:-1]), strict=True):
+            image = up(image, skip)
+        result: Tensor = self.conv_final(image)
+        return result
+
+
+class DoubleConv(nn.Module):
+    """Two 3 x 3 convolutions, each with a ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.relu(self.conv2(functional.relu(self.conv1(image))))
+
+
+class UpConv(nn.Module):
+    """Doubles the image, joins the skip connection behind it, then two 3 x 3 convolutions with ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.upconv = nn.ConvTranspose2d(channels_in, channels_out, kernel_size=2, stride=2)
+        self.conv1 = nn.Conv2d(2 * channels_out, channels_out, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1)
+
+    def forward(self, image: Tensor, skip: Tensor) -> Tensor:
+        joined = torch.cat((self.upconv(image), skip), dim=1)
+        return functional.relu(self.conv2(functional.relu(self.conv1(joined))))
+
+
+class PointDecoder(nn.Module):
+    """A head: a residual network on a point, given its plane features before every block."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        features = len(PLANE_AXES) * PLANE_CHANNELS
+        self.fc_c = nn.ModuleList([nn.Linear(features, DECODER_CHANNELS) for _ in range(DECODER_BLOCKS)])
+        self.fc_p = nn.Linear(3, DECODER_CHANNELS)
+        self.blocks = nn.ModuleList([ResidualBlock() for _ in range(DECODER_BLOCKS)])
+        self.fc_out = nn.Linear(DECODER_CHANNELS, outputs)
+
+    def forward(self, points: Tensor, features: Tensor) -> Tensor:
+        """points [..., 3] in cube coordinates and their features [..., 96] -> [..., outputs]."""
+        conditions = functional.linear(features, self.condition_weight(), self.condition_bias())
+        return self.decode(self.fc_p(points), conditions)
+
+    def condition_weight(self) -> Tensor:
+        """The weights of all fc_c, one below the other: [blocks * 32, 96]."""
+        return torch.cat([layer.weight for layer in self.fc_c])
+
+    def condition_bias(self) -> Tensor:
+        """The biases of all fc_c: [blocks * 32]."""
+        return torch.cat([layer.bias for layer in self.fc_c])
+
+    def decode(self, net: Tensor, conditions: Tensor) -> Tensor:
+        """The rest of a head once everything linear in its inputs is known.
+
+        net: [..., 32], the embedded point. conditions: [..., blocks * 32], what each block adds before it runs.
+        """
+        for block, condition in zip(self.blocks, conditions.split(DECODER_CHANNELS, dim=-1), strict=True):
+            net = block(net + condition)
+        result: Tensor = self.fc_out(functional.relu(net))
+        return result
+
+
+class ResidualBlock(nn.Module):
+    """x + fc_1(relu(fc_0(relu(x))))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc_0 = nn.Linear(DECODER_CHANNELS, DECODER_CHANNELS)
+        self.fc_1 = nn.Linear(DECODER_CHANNELS, DECODER_CHANNELS)
+        # A block starts as the identity.
+        nn.init.zeros_(self.fc_1.weight)
+
+    def forward(self, net: Tensor) -> Tensor:
+        change: Tensor = self.fc_1(functional.relu(self.fc_0(functional.relu(net))))
+        return net + change
