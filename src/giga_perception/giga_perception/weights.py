@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from giga_perception.network import Giga
@@ -59,7 +59,7 @@ def save_model(path: Path, model: Giga, card: Mapping[str, str]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, unfinished, metadata=header)
+        unfinished.write_bytes(save(tensors, metadata=header))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -114,9 +114,9 @@ def read_torch_checkpoint(path: Path) -> Giga:
     try:
         state_dict = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # The library's own text advises to read the file unsafely; that is never the remedy here.
         raise ModelFileError(
-            f"weights file {path} is no PyTorch state_dict that can be read safely ({reason}): download it anew"
+            f"weights file {path} is damaged, or no plain PyTorch state_dict: download it anew"
         ) from error
     if not isinstance(state_dict, Mapping):
         raise ModelFileError(f"weights file {path} holds a {type(state_dict).__name__}, not a state_dict")
@@ -151,4 +151,4 @@ def state_dict_problem(state_dict: Mapping[str, object]) -> str | None:
 def _network_with(state_dict: Mapping[str, Tensor]) -> Giga:
     model = Giga()
     model.load_state_dict(state_dict, strict=True)
-    return model.eval().requires_grad_(False)
+    return model.eval()

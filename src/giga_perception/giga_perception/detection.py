@@ -1,0 +1,260 @@
+"""Grasp detection: depth views -> TSDF -> network -> ranked grasps, and why there are as many as there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import RigidTransform, Rotation
+
+from giga_perception import grasp_selection
+from giga_perception.camera import DepthView
+from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
+from giga_perception.grid_query import GridQuery, lower_corner_coordinates
+from giga_perception.network import Giga
+from giga_perception.tsdf import TSDF_RESOLUTION, TsdfGrid, fuse
+from giga_perception.weights import load_model, model_name, model_path
+from giga_perception.workspace import WORKSPACE_SIZE_M
+
+if TYPE_CHECKING:
+    import trimesh
+
+# With `best_forced`, the single best grasp is given when it reaches at least this quality.
+FORCED_QUALITY = 0.5
+
+
+@dataclass(frozen=True)
+class DetectionCounts:
+    """What happened between the depth image and the grasps; fields and meaning as giga_msgs/msg/DetectionReport."""
+
+    message: str = ""
+    model: str = ""
+    voxels_total: int = 0
+    voxels_observed: int = 0
+    centres_queried: int = 0
+    centres_near_surface: int = 0
+    centres_width_valid: int = 0
+    centres_in_bounds: int = 0
+    above_threshold: int = 0
+    after_nms: int = 0
+    after_region: int = 0
+    quality_threshold: float = 0.0
+    best_quality: float = 0.0
+    hidden_by_robot: float = 0.0
+    integrate_ms: float = 0.0
+    network_ms: float = 0.0
+    selection_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """The answer of one detection.
+
+    grasps: best first, TCP poses in the workspace frame.
+    report: why these, or why none.
+    quality: float32 [R, R, R], smoothed and 0 wherever a mask forbids a grasp; voxel i's value belongs to its lower corner.
+    tsdf: the network's input.
+    """
+
+    grasps: tuple[Grasp, ...]
+    report: DetectionCounts
+    quality: NDArray[np.float32]
+    tsdf: TsdfGrid
+
+
+class GraspDetector:
+    """Finds grasps in depth views with one network. Holds no state between calls; safe to use from several threads."""
+
+    def __init__(
+        self,
+        model: Giga,
+        *,
+        model_name: str = "unnamed",
+        resolution: int = TSDF_RESOLUTION,
+        threshold: float = 0.5,
+        out_threshold: float = 0.5,
+        best_forced: bool = False,
+    ) -> None:
+        """model: the network. resolution: grasp centres asked for along each side of the workspace (40, or 60 for "HR").
+
+        threshold: least quality of a grasp, 0 to 1. out_threshold: TSDF value above which a voxel is in front of a
+        surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
+        grasp of at least FORCED_QUALITY.
+        Raises ValueError for values out of range.
+        """
+        if not 8 <= resolution <= 256:
+            raise ValueError(f"resolution must be 8 to 256 centres a side, got {resolution}")
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"threshold is a probability, 0 to 1, got {threshold}")
+        if not 0.0 < out_threshold < 1.0:
+            raise ValueError(f"out_threshold is a TSDF value between 0 and 1, got {out_threshold}")
+        self.model_name = model_name
+        self.resolution = resolution
+        self.threshold = threshold
+        self.out_threshold = out_threshold
+        self.best_forced = best_forced
+        self._model = model.eval()
+
+    @classmethod
+    def from_file(
+        cls,
+        path: Path | None = None,
+        *,
+        resolution: int = TSDF_RESOLUTION,
+        threshold: float = 0.5,
+        out_threshold: float = 0.5,
+        best_forced: bool = False,
+    ) -> GraspDetector:
+        """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
+
+        Raises giga_perception.ModelFileError when the file cannot be used.
+        """
+        path = model_path(path)
+        model, card = load_model(path)
+        return cls(
+            model,
+            model_name=model_name(path, card),
+            resolution=resolution,
+            threshold=threshold,
+            out_threshold=out_threshold,
+            best_forced=best_forced,
+        )
+
+    def detect(self, views: Sequence[DepthView]) -> Detection:
+        """Ranked grasps for the scene in these depth views (at least one)."""
+        start = time.perf_counter()
+        tsdf = fuse(views)
+        mask_tsdf = tsdf if self.resolution == tsdf.resolution else fuse(views, self.resolution)
+        integrate_ms = _ms_since(start)
+        detection = self.detect_in(tsdf, mask_tsdf)
+        report = replace(detection.report, integrate_ms=integrate_ms, total_ms=_ms_since(start))
+        return replace(detection, report=report)
+
+    def detect_in(self, tsdf: TsdfGrid, mask_tsdf: TsdfGrid | None = None) -> Detection:
+        """Ranked grasps for the scene in this TSDF (40^3, the network's input).
+
+        mask_tsdf: the same scene at the detector's resolution, which says where surfaces are; needed only when that is
+        another resolution than the TSDF's. Raises ValueError when it is missing or does not fit.
+        """
+        mask_tsdf = tsdf if mask_tsdf is None else mask_tsdf
+        if mask_tsdf.resolution != self.resolution:
+            raise ValueError(
+                f"detection at {self.resolution}^3 needs a TSDF of that resolution for its mask, got {mask_tsdf.resolution}^3"
+            )
+        start = time.perf_counter()
+        near = grasp_selection.near_surface(mask_tsdf.value, self.out_threshold)
+        bounds = grasp_selection.in_bounds(self.resolution)
+        reach = grasp_selection.within_smoothing_reach(near & bounds)
+        mask_ms = _ms_since(start)
+
+        # Only what the masks can keep, and what the smoothing of those reaches, is ever asked of the network.
+        with torch.inference_mode():
+            planes = self._model.encode(torch.from_numpy(tsdf.value)[None])[0] if near.any() else None
+            query = None if planes is None else GridQuery(planes, lower_corner_coordinates(self.resolution))
+            quality = np.zeros(near.shape, dtype=np.float32)
+            width = np.zeros(near.shape, dtype=np.float32)
+            if query is not None:
+                reached, kept = np.flatnonzero(reach), np.flatnonzero(near)
+                quality.flat[reached] = query.ask(self._model.decoder_qual, reached).sigmoid().squeeze(1).numpy()
+                width.flat[kept] = query.ask(self._model.decoder_width, kept).squeeze(1).numpy()
+        network_ms = _ms_since(start) - mask_ms
+
+        width_valid = near & grasp_selection.width_is_valid(width)
+        allowed = width_valid & bounds
+        quality = np.where(allowed, grasp_selection.smoothed(quality), np.float32(0))
+        best_quality = float(quality.max())
+        forced = self.best_forced and best_quality < self.threshold
+        threshold = min(self.threshold, FORCED_QUALITY) if forced else self.threshold
+        centres = grasp_selection.suppress_non_maxima(quality, threshold)
+        if forced:
+            centres = centres[:1]
+        rotate_start = time.perf_counter()
+        with torch.inference_mode():
+            rotations = self._rotations(query, centres) if query is not None else Rotation.identity(0)
+        rotation_ms = _ms_since(rotate_start)
+        grasps = self._grasps(centres, rotations, width, quality)
+
+        report = DetectionCounts(
+            model=self.model_name,
+            voxels_total=tsdf.value.size,
+            voxels_observed=int(np.count_nonzero(tsdf.weight > 0)),
+            centres_queried=int(np.count_nonzero(reach | near)),
+            centres_near_surface=int(np.count_nonzero(near)),
+            centres_width_valid=int(np.count_nonzero(width_valid)),
+            centres_in_bounds=int(np.count_nonzero(allowed)),
+            above_threshold=int(np.count_nonzero(allowed & (quality >= threshold))),
+            after_nms=len(grasps),
+            after_region=len(grasps),
+            quality_threshold=threshold,
+            best_quality=best_quality,
+            network_ms=network_ms + rotation_ms,
+            selection_ms=_ms_since(start) - network_ms - rotation_ms,
+            total_ms=_ms_since(start),
+        )
+        return Detection(grasps, replace(report, message=_why_none(report)), quality, tsdf)
+
+    def reconstruct(self, tsdf: TsdfGrid, resolution: int = 40, max_triangles: int = 4000) -> trimesh.Trimesh:
+        """A watertight mesh, in workspace metres, of what the network takes for occupied; empty when nothing is.
+
+        See `giga_perception.reconstruction.reconstruct`.
+        """
+        from giga_perception.reconstruction import reconstruct
+
+        return reconstruct(self._model, tsdf, resolution, max_triangles)
+
+    def _rotations(self, query: GridQuery, centres: NDArray[np.intp]) -> Rotation:
+        """Orientations of the grasps centred at these grid points [N, 3]."""
+        flat = np.ravel_multi_index(tuple(centres.T), (self.resolution,) * 3)
+        quaternions = query.ask(self._model.decoder_rot, flat).numpy().astype(np.float64)
+        return Rotation.from_quat(quaternions)
+
+    def _grasps(
+        self,
+        centres: NDArray[np.intp],
+        rotations: Rotation,
+        width: NDArray[np.float32],
+        quality: NDArray[np.float32],
+    ) -> tuple[Grasp, ...]:
+        """Grasps at these grid points, from the network's grasp-origin frame to TCP poses in metres."""
+        if len(centres) == 0:
+            return ()
+        positions_m = centres * (WORKSPACE_SIZE_M / self.resolution)
+        T_workspace_tcp = T_workspace_tcp_from_grasp_origin(RigidTransform.from_components(positions_m, rotations))
+        return tuple(
+            Grasp(
+                T_workspace_tcp=T_workspace_tcp[i],
+                width_m=float(width[x, y, z]) * WORKSPACE_SIZE_M,
+                quality=float(quality[x, y, z]),
+            )
+            for i, (x, y, z) in enumerate(centres)
+        )
+
+
+def _why_none(report: DetectionCounts) -> str:
+    """One sentence naming the first stage that left nothing; empty when grasps are left."""
+    if report.voxels_observed == 0:
+        return "no depth reading falls inside the workspace: check the camera's pose and that the depth image is not empty"
+    if report.centres_near_surface == 0:
+        return "no surface was seen inside the workspace, so there is nothing to grasp"
+    if report.centres_width_valid == 0:
+        return "the network predicts no width that the hand can hold, at any centre near a surface"
+    if report.centres_in_bounds == 0:
+        return "every centre near a surface lies at the border of the workspace or below the table's margin"
+    if report.above_threshold == 0:
+        return (
+            f"no grasp reaches the quality threshold of {report.quality_threshold:.2f}, "
+            f"the best has {report.best_quality:.2f}"
+        )
+    return ""
+
+
+def _ms_since(start: float) -> float:
+    """Milliseconds of wall time since `start`, a reading of time.perf_counter()."""
+    return (time.perf_counter() - start) * 1000.0
