@@ -42,9 +42,7 @@ def load_verb(name: str) -> ModuleType:
 def build_parser(verbs: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of `giga` with the given verbs: all of them for its help, one for a run."""
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="giga", description=DESCRIPTION, epilog=EPILOG, formatter_class=formatter
-    )
+    parser = argparse.ArgumentParser(prog="giga", description=DESCRIPTION, epilog=EPILOG, formatter_class=formatter)
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in verbs:
         module = load_verb(name)

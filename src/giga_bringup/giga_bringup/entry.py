@@ -15,7 +15,7 @@ WITHOUT_ENVIRONMENT = ("doctor",)
 
 
 def enter(repository: Path, arguments: Sequence[str]) -> int:
-    """Run `giga` from a checkout: set up `.venv` when the verb needs it, then continue in it. Returns the exit status."""
+    """Run `giga` from a checkout: set up `.venv` when the verb needs it, continue in it, return the exit status."""
     verb = next((word for word in arguments if not word.startswith("-")), None)
     wants_help = verb is None or "-h" in arguments or "--help" in arguments
     os.environ["GIGA_REPOSITORY"] = str(repository)

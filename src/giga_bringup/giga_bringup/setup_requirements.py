@@ -69,10 +69,12 @@ def disk_want(repository: Path) -> str | None:
 def python_want(python: str) -> str | None:
     """The sentence for a Python without its venv module or headers (Debian packages them apart), or None."""
     query = (
-        "import importlib.util as u, os, sysconfig as s;"
-        "print(int(bool(u.find_spec('ensurepip'))), int(os.path.exists(os.path.join(s.get_path('platinclude'), 'Python.h'))))"
+        "import importlib.util, os, sysconfig;"
+        "header = os.path.join(sysconfig.get_path('platinclude'), 'Python.h');"
+        "print(int(bool(importlib.util.find_spec('ensurepip'))), int(os.path.exists(header)))"
     )
-    has_venv, has_headers = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True).stdout.split()
+    answer = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
+    has_venv, has_headers = answer.stdout.split()
     packages = [name for name, has in (("python3.11-venv", has_venv), ("python3.11-dev", has_headers)) if has == "0"]
     if not packages:
         return None

@@ -17,15 +17,17 @@ PROGRESS_PERIOD_S = 0.5
 PLAIN_PROGRESS_PERIOD_S = 20.0  # where no terminal rewrites its line
 TAIL_LINES = 8
 
+NO_INDEX = "the package index cannot be reached; check the network or proxy and run it again"
+
 # What a failing command prints, and what a person should do about it.
 KNOWN_FAILURES = (
     ("No space left on device", "the disk is full; free at least 4 GB and run it again"),
-    ("Failed to establish a new connection", "the package index cannot be reached; check the network or proxy and run it again"),
-    ("Temporary failure in name resolution", "the package index cannot be reached; check the network or proxy and run it again"),
-    ("Could not find a version", "the package index cannot be reached, or lacks a pinned version; check the network and run it again"),
+    ("Failed to establish a new connection", NO_INDEX),
+    ("Temporary failure in name resolution", NO_INDEX),
+    ("Could not find a version", NO_INDEX),
     ("Read timed out", "the package index answers too slowly; run it again, it continues where it stopped"),
     ("Python.h: No such file", "the Python headers are missing; on Debian and Ubuntu: sudo apt install python3.11-dev"),
-    ("ensurepip is not available", "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3.11-venv"),
+    ("ensurepip is not", "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3.11-venv"),
 )
 
 
@@ -108,9 +110,13 @@ class _Run:
             self.failures.append(f"setting up {step.text} failed: {error}")
 
     def _command(self, step: Step, command: Sequence[str]) -> bool:
-        # A command may clear the folder in which its own log lies (venv --clear does), so keep the output and write it after.
+        # The log is written afterwards: `venv --clear` clears the very folder in which it lies.
         process = subprocess.Popen(
-            list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.environment
+            list(command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=self.environment,
         )
         self.processes.append(process)
         output, _ = process.communicate()

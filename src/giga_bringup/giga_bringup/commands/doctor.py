@@ -72,7 +72,9 @@ def _show_environment(layout: wheel_environment.Layout) -> bool:
     if not layout.python.exists():
         return _line(False, f"{layout.venv} is not made yet: any verb makes it, for example ./giga demo")
     complete = wheel_environment.is_complete(layout, for_tests=False)
-    results = [_line(complete, f"{layout.venv}" if complete else f"{layout.venv} is unfinished or out of date: ./giga demo mends it")]
+    results = [
+        _line(complete, f"{layout.venv}" + ("" if complete else " is unfinished or out of date: ./giga demo mends it"))
+    ]
     for module, purpose in MODULES:
         answer = subprocess.run(
             [str(layout.python), "-c", f"import {module}"],
@@ -84,14 +86,17 @@ def _show_environment(layout: wheel_environment.Layout) -> bool:
         error = answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "no message"
         good = answer.returncode == 0
         text = f"{purpose}: {module.split('.')[0]}"
-        results.append(_line(good, text if good else f"{text} does not import ({error}): rm -rf .venv and run any verb"))
+        trouble = f"{text} does not import ({error}): rm -rf .venv and run any verb"
+        results.append(_line(good, text if good else trouble))
     return all(results)
 
 
 def _show_data(repository: Path) -> bool:
     shipped = repository / "src" / "giga_perception" / "giga_perception" / "weights" / "giga.safetensors"
     model = Path(os.environ.get("GIGA_MODEL", shipped))
-    good = _line(model.is_file(), f"model: {model}" if model.is_file() else f"model {model} is missing: ./giga train makes one")
+    good = _line(
+        model.is_file(), f"model: {model}" + ("" if model.is_file() else " is missing: ./giga train makes one")
+    )
     data = Path(os.environ.get("GIGA_DATA", Path.home() / ".cache" / "giga"))
     folders = sorted(folder.name for folder in data.iterdir() if folder.is_dir()) if data.is_dir() else []
     _line(None, f"data sets in {data}: {', '.join(folders) or 'none'} (GIGA_DATA moves it; ./giga generate makes them)")
@@ -102,4 +107,5 @@ def _show_full_ros() -> None:
     distributions = sorted(path.name for path in Path("/opt/ros").glob("*")) if Path("/opt/ros").is_dir() else []
     found = f"found {', '.join(distributions)} in /opt/ros" if distributions else "no ROS install in /opt/ros"
     _line(None, f"{found}; `colcon build` in this checkout needs Jazzy, the wheel environment needs none")
-    _line(None, "colcon, cmake: " + ", ".join(shutil.which(name) or f"no {name} on the PATH" for name in ("colcon", "cmake")))
+    for name in ("colcon", "ros2"):
+        _line(None, shutil.which(name) or f"no {name} on the PATH")
