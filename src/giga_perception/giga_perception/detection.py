@@ -240,7 +240,9 @@ class GraspDetector:
 def _why_none(report: DetectionCounts) -> str:
     """One sentence naming the first stage that left nothing; empty when grasps are left."""
     if report.voxels_observed == 0:
-        return "no depth reading falls inside the workspace: check the camera's pose and that the depth image is not empty"
+        return (
+            "no depth reading falls inside the workspace: check the camera's pose and that the depth image is not empty"
+        )
     if report.centres_near_surface == 0:
         return "no surface was seen inside the workspace, so there is nothing to grasp"
     if report.centres_width_valid == 0:

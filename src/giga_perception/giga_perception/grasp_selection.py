@@ -64,9 +64,7 @@ def within_smoothing_reach(wanted: Mask) -> Mask:
 
 def smoothed(quality: FloatVolume) -> FloatVolume:
     """Qualities [R, R, R] after the Gaussian filter."""
-    return ndimage.gaussian_filter(
-        quality, sigma=SMOOTHING_SIGMA_VOXELS, mode="nearest", radius=SMOOTHING_REACH_VOXELS
-    )
+    return ndimage.gaussian_filter(quality, sigma=SMOOTHING_SIGMA_VOXELS, mode="nearest", radius=SMOOTHING_REACH_VOXELS)
 
 
 def width_is_valid(width: NDArray[np.float32]) -> Mask:

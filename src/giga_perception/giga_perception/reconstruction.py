@@ -36,7 +36,6 @@ def reconstruct(model: Giga, tsdf: TsdfGrid, resolution: int = 40, max_triangles
     logits = _close_at_border(_occupancy_logits(model, tsdf, resolution))
     if not (logits > 0).any():
         return trimesh.Trimesh()
-    # Occupied is high, so gradients descend out of the object.
     vertices, triangles, _, _ = marching_cubes(logits, level=0.0, gradient_direction="ascent", allow_degenerate=False)
     mesh = trimesh.Trimesh(vertices * (WORKSPACE_SIZE_M / resolution), triangles)
     return _decimated(mesh, max_triangles) if len(mesh.faces) > max_triangles else mesh
@@ -62,9 +61,7 @@ def _close_at_border(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _decimated(mesh: trimesh.Trimesh, max_triangles: int) -> trimesh.Trimesh:
     """The mesh by quadric edge collapse (Garland and Heckbert)."""
-    dense = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces)
-    )
+    dense = o3d.geometry.TriangleMesh(o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces))
     light = dense.simplify_quadric_decimation(max_triangles)
     vertices = np.clip(np.asarray(light.vertices), 0.0, WORKSPACE_SIZE_M)
     return trimesh.Trimesh(vertices, np.asarray(light.triangles))

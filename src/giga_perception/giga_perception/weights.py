@@ -72,6 +72,8 @@ def load_model(path: Path) -> tuple[Giga, dict[str, str]]:
     not fit the network or are not finite.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ModelFileError(f"model file {path} is a folder: name a file in it, or {_REMEDY}")
     if not path.is_file():
         if path == SHIPPED_MODEL:
             raise ModelFileError(f"this checkout ships no model file yet ({path} is missing): {_REMEDY}")
@@ -97,9 +99,11 @@ def load_model(path: Path) -> tuple[Giga, dict[str, str]]:
     if problem is not None:
         raise ModelFileError(f"model file {path} does not hold a GIGA network: {problem}; {_REMEDY}")
     try:
-        card = json.loads(header["card"])
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ModelFileError(f"model file {path} has no readable card ({error}): {_REMEDY}") from error
+        card = json.loads(header.get("card", ""))
+    except json.JSONDecodeError:
+        card = None
+    if not isinstance(card, dict):
+        raise ModelFileError(f"model file {path} has no readable card in its header: {_REMEDY}")
     return _network_with(state_dict), {str(key): str(value) for key, value in card.items()}
 
 
