@@ -182,7 +182,9 @@ def read_dataset_header(folder: Path | str) -> dict[str, Any]:
             f"{Path(folder)} holds no data set ({_HEADER_FILE} is missing); make one with `giga generate`, or name another folder"
         ) from None
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read ({error}); delete it and let `giga generate` write it again") from error
+        raise DatasetError(
+            f"{path} cannot be read ({error}); delete it and let `giga generate` write it again"
+        ) from error
     _check_format(path, header)
     return header
 

@@ -1,0 +1,128 @@
+"""Fusing one depth image many times: the same TSDF as `tsdf.fuse`, at a fraction of its cost.
+
+Training sees every scene again and again with fresh noise but from the same camera, so which pixel each voxel looks at
+is worked out once for each camera pose. What remains is one gather and some arithmetic for each image.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import RigidTransform
+
+from giga_perception.camera import PinholeCamera
+from giga_perception.depth_noise import BUMP_GRID_FACTOR
+from giga_perception.tsdf import MAX_DEPTH_M, TRUNCATION_VOXELS, TSDF_RESOLUTION
+from giga_perception.workspace import WORKSPACE_SIZE_M
+
+# As in tsdf.py: the network sees 0 at signed distances (in truncation lengths) outside of this.
+_SURFACE_BAND = np.float32(0.98)
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectiveFusion:
+    """Voxels of the workspace projected into one camera.
+
+    Only the part of the image that shows the workspace is wanted: `crop` cuts it out. Its borders lie on multiples of
+    the noise grid's step, so noise may be added after cropping.
+    """
+
+    resolution: int
+    rows: slice
+    columns: slice
+    pixels: NDArray[np.int32]
+    """[V] flat index into the cropped image of the pixel that each visible voxel falls on."""
+    voxels: NDArray[np.int32]
+    """[V] flat index of each visible voxel."""
+    depths_m: NDArray[np.float32]
+    """[V] depth of each visible voxel's centre."""
+    ray_stretch: NDArray[np.float32]
+    """[V] distance along the pixel's ray for a unit of depth."""
+
+    def crop(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The part of a full image [H, W] that `fuse_value` takes."""
+        return depth_m[self.rows, self.columns]
+
+    def fuse_value(self, cropped_depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """TSDF values [R, R, R], index order x, y, z, of one cropped image; equal to `tsdf.fuse([view]).value`."""
+        depth_m = cropped_depth_m.reshape(-1)[self.pixels]
+        truncation_m = np.float32(TRUNCATION_VOXELS * WORKSPACE_SIZE_M / self.resolution)
+        distance = (depth_m - self.depths_m) * self.ray_stretch / truncation_m
+        # NaN compares false, so an invalid reading is dropped here too.
+        usable = (depth_m > 0) & (depth_m < MAX_DEPTH_M) & (distance >= -_SURFACE_BAND) & (distance < _SURFACE_BAND)
+        value = np.zeros(self.resolution**3, dtype=np.float32)
+        value[self.voxels[usable]] = (distance[usable] + np.float32(1)) / np.float32(2)
+        return value.reshape(self.resolution, self.resolution, self.resolution)
+
+
+def projective_fusion(
+    camera: PinholeCamera, T_camera_workspace: RigidTransform, resolution: int = TSDF_RESOLUTION
+) -> ProjectiveFusion:
+    """The projection for a camera and its pose; the last few are kept. Raises ValueError when no voxel is in view."""
+    return _projective_fusion(camera, T_camera_workspace.as_matrix().tobytes(), resolution)
+
+
+@functools.lru_cache(maxsize=16)
+def _projective_fusion(camera: PinholeCamera, matrix_bytes: bytes, resolution: int) -> ProjectiveFusion:
+    T_camera_workspace = np.frombuffer(matrix_bytes, dtype=np.float64).reshape(4, 4).astype(np.float32)
+    voxel_m = np.float32(WORKSPACE_SIZE_M / resolution)
+    x, y, z = _voxel_centres_in_camera(T_camera_workspace, voxel_m, resolution)
+    in_front = z > 0
+    safe_z = np.where(in_front, z, np.float32(1))
+    half = np.float32(0.5)
+    column_exact = x * np.float32(camera.fx) / safe_z + np.float32(camera.cx) + half
+    row_exact = y * np.float32(camera.fy) / safe_z + np.float32(camera.cy) + half
+    # Open3D keeps this far from the image's border.
+    margin = np.float32(1e-4)
+    visible = in_front & (column_exact >= margin) & (column_exact < camera.width - margin)
+    visible &= (row_exact >= margin) & (row_exact < camera.height - margin)
+    if not visible.any():
+        raise ValueError("the camera sees no part of the workspace: check T_camera_workspace and the intrinsics")
+
+    column = column_exact[visible].astype(np.int32)
+    row = row_exact[visible].astype(np.int32)
+    rows = _aligned_range(row, camera.height)
+    columns = _aligned_range(column, camera.width)
+    slope_x = (column - camera.cx) / camera.fx
+    slope_y = (row - camera.cy) / camera.fy
+    return ProjectiveFusion(
+        resolution=resolution,
+        rows=rows,
+        columns=columns,
+        pixels=((row - rows.start) * (columns.stop - columns.start) + column - columns.start).astype(np.int32),
+        voxels=np.flatnonzero(visible.reshape(-1)).astype(np.int32),
+        depths_m=z[visible],
+        ray_stretch=np.sqrt(slope_x**2 + slope_y**2 + 1.0).astype(np.float32),
+    )
+
+
+def _voxel_centres_in_camera(
+    T_camera_workspace: NDArray[np.float32], voxel_m: np.float32, resolution: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Coordinates of all voxel centres, each [R, R, R].
+
+    Rounding decides which of two pixels a voxel on their border takes, so this adds up in single precision along z, as
+    Open3D does.
+    """
+    first = voxel_m / np.float32(2)
+    along = first + voxel_m * np.arange(resolution, dtype=np.float32)
+    grid_x, grid_y = np.meshgrid(along, along, indexing="ij")
+    axes = []
+    for axis in range(3):
+        a, b, c, d = T_camera_workspace[axis]
+        coordinate = np.empty((resolution, resolution, resolution), dtype=np.float32)
+        current = a * grid_x + b * grid_y + c * first + d
+        for k in range(resolution):
+            coordinate[:, :, k] = current
+            current = current + c * voxel_m
+        axes.append(coordinate)
+    return axes[0], axes[1], axes[2]
+
+
+def _aligned_range(indices: NDArray[np.int32], size: int) -> slice:
+    start = int(indices.min()) // BUMP_GRID_FACTOR * BUMP_GRID_FACTOR
+    stop = -(-(int(indices.max()) + 1) // BUMP_GRID_FACTOR) * BUMP_GRID_FACTOR
+    return slice(start, min(stop, size))
