@@ -39,9 +39,7 @@ def test_passthrough_names_the_encoding() -> None:
 
 def test_padded_rows_and_other_byte_order() -> None:
     image = np.arange(6, dtype=np.uint16).reshape(2, 3)
-    rows = np.zeros(
-        (2, 7), np.uint8
-    )  # six bytes of pixels and one of padding, an odd number
+    rows = np.zeros((2, 7), np.uint8)  # six bytes of pixels and one of padding, an odd number
     rows[:, :6] = image.astype(">u2").view(np.uint8)
     message = Image(height=2, width=3, encoding="16UC1", is_bigendian=1, step=7)
     message.data = array.array("B", rows.tobytes())
@@ -50,9 +48,7 @@ def test_padded_rows_and_other_byte_order() -> None:
 
 def test_a_slice_of_an_image_goes_out_whole() -> None:
     image = np.arange(24, dtype=np.float32).reshape(4, 6)[:, ::2]
-    np.testing.assert_array_equal(
-        BRIDGE.imgmsg_to_cv2(BRIDGE.cv2_to_imgmsg(image)), image
-    )
+    np.testing.assert_array_equal(BRIDGE.imgmsg_to_cv2(BRIDGE.cv2_to_imgmsg(image)), image)
 
 
 def test_colours_are_swapped() -> None:
@@ -64,9 +60,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(CvBridgeError, match="incompatible type"):
         BRIDGE.cv2_to_imgmsg(np.zeros((2, 2), np.float64), "32FC1")
     with pytest.raises(CvBridgeError, match="does not convert"):
-        BRIDGE.imgmsg_to_cv2(
-            BRIDGE.cv2_to_imgmsg(np.zeros((2, 2), np.float32)), "16UC1"
-        )
+        BRIDGE.imgmsg_to_cv2(BRIDGE.cv2_to_imgmsg(np.zeros((2, 2), np.float32)), "16UC1")
     with pytest.raises(CvBridgeError, match="too little"):
         BRIDGE.imgmsg_to_cv2(Image(height=2, width=2, encoding="32FC1", step=8))
     with pytest.raises(CvBridgeError, match="is not one of"):

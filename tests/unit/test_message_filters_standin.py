@@ -17,16 +17,12 @@ def message(seconds: float, name: str = "") -> CameraInfo:
 def test_exact_pairs_wait_for_each_other() -> None:
     depth, info = SimpleFilter(), SimpleFilter()
     pairs: list[tuple[CameraInfo, CameraInfo]] = []
-    TimeSynchronizer([depth, info], 2).registerCallback(
-        lambda a, b: pairs.append((a, b))
-    )
+    TimeSynchronizer([depth, info], 2).registerCallback(lambda a, b: pairs.append((a, b)))
     depth.signalMessage(message(1.0, "depth"))
     info.signalMessage(message(1.001, "info"))
     assert not pairs
     info.signalMessage(message(1.0, "info"))
-    assert [(a.distortion_model, b.distortion_model) for a, b in pairs] == [
-        ("depth", "info")
-    ]
+    assert [(a.distortion_model, b.distortion_model) for a, b in pairs] == [("depth", "info")]
     info.signalMessage(message(1.0, "info"))  # its partner is used up
     assert len(pairs) == 1
 
@@ -34,9 +30,7 @@ def test_exact_pairs_wait_for_each_other() -> None:
 def test_the_queue_forgets_the_oldest() -> None:
     depth, info = SimpleFilter(), SimpleFilter()
     pairs: list[object] = []
-    TimeSynchronizer([depth, info], 2).registerCallback(
-        lambda a, b: pairs.append(a.header.stamp.sec)
-    )
+    TimeSynchronizer([depth, info], 2).registerCallback(lambda a, b: pairs.append(a.header.stamp.sec))
     for second in (1, 2, 3):
         depth.signalMessage(message(float(second)))
     for second in (1, 2, 3):
@@ -48,9 +42,7 @@ def test_approximate_takes_the_nearest_within_the_slop() -> None:
     left, right = SimpleFilter(), SimpleFilter()
     pairs: list[tuple[str, str]] = []
     synchronizer = ApproximateTimeSynchronizer([left, right], 10, slop=0.1)
-    synchronizer.registerCallback(
-        lambda a, b, word: pairs.append((a.distortion_model, word)), "extra"
-    )
+    synchronizer.registerCallback(lambda a, b, word: pairs.append((a.distortion_model, word)), "extra")
     left.signalMessage(message(1.00, "far"))
     left.signalMessage(message(1.06, "near"))
     right.signalMessage(message(1.2, "alone"))

@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Stand-in for cv_bridge: image messages from and to NumPy arrays, for machines without a ROS install.",
+    description="Stand-in for cv_bridge: image messages from and to NumPy arrays.",
     license="Apache-2.0",
 )

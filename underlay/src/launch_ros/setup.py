@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Stand-in for launch_ros: ROS nodes in this stack's own launch files on machines without a ROS install.",
+    description="Stand-in for launch_ros: ROS nodes in this stack's own launch files.",
     license="Apache-2.0",
 )

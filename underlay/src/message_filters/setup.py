@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Stand-in for message_filters: Subscriber and the two time synchronizers, for machines without a ROS install.",
+    description="Stand-in for message_filters: Subscriber and the two time synchronizers.",
     license="Apache-2.0",
 )

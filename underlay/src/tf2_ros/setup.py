@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Stand-in for tf2_ros's Python API: the transform buffer, listener and broadcasters that this stack uses, for machines without a ROS install.",
+    description="Stand-in for tf2_ros: transform buffer, listener, broadcasters.",
     license="Apache-2.0",
 )

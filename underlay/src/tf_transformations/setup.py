@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Stand-in for tf_transformations: the rotation conversions that this stack uses, over transforms3d, for machines without a ROS install.",
+    description="Stand-in for tf_transformations: rotation conversions over transforms3d.",
     license="Apache-2.0",
 )

@@ -11,6 +11,4 @@ __all__ = ["CvBridge", "CvBridgeError"]
 def __getattr__(name: str) -> object:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise ImportError(
-        f"cv_bridge here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}"
-    )
+    raise ImportError(f"cv_bridge here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}")

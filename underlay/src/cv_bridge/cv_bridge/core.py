@@ -22,11 +22,7 @@ ENCODINGS: dict[str, tuple[type[np.generic], int]] = {
     "bgr8": (np.uint8, 3),
 }
 # What an array is called when the caller does not say: (element type, channels) -> encoding.
-PASSTHROUGH = {
-    (np.dtype(dtype), channels): name
-    for name, (dtype, channels) in ENCODINGS.items()
-    if "C" in name
-}
+PASSTHROUGH = {(np.dtype(dtype), channels): name for name, (dtype, channels) in ENCODINGS.items() if "C" in name}
 
 
 class CvBridgeError(TypeError):
@@ -36,9 +32,7 @@ class CvBridgeError(TypeError):
 class CvBridge:
     """Converts between `sensor_msgs/Image` and arrays [H, W] or [H, W, 3]."""
 
-    def imgmsg_to_cv2(
-        self, img_msg: Image, desired_encoding: str = "passthrough"
-    ) -> np.ndarray:
+    def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = "passthrough") -> np.ndarray:
         """The image as an array, in `desired_encoding` ("passthrough": as it came).
 
         The array shares the message's memory when nothing had to be converted. Raises CvBridgeError.
@@ -46,31 +40,20 @@ class CvBridge:
         dtype, channels = _layout(img_msg.encoding)
         row_elements = channels * img_msg.width
         itemsize = np.dtype(dtype).itemsize
-        if (
-            img_msg.step < row_elements * itemsize
-            or len(img_msg.data) < img_msg.step * img_msg.height
-        ):
+        if img_msg.step < row_elements * itemsize or len(img_msg.data) < img_msg.step * img_msg.height:
             raise CvBridgeError(
                 f"the {img_msg.encoding} image of {img_msg.width} x {img_msg.height} has a step of {img_msg.step} and "
                 f"{len(img_msg.data)} bytes of data, which is too little"
             )
-        rows = np.frombuffer(
-            img_msg.data, dtype=np.uint8, count=img_msg.step * img_msg.height
-        )
+        rows = np.frombuffer(img_msg.data, dtype=np.uint8, count=img_msg.step * img_msg.height)
         rows = rows.reshape(img_msg.height, img_msg.step)[:, : row_elements * itemsize]
-        # A padded row leaves gaps that a view of a wider type cannot span unless the row itself is a whole number of them.
-        image = (rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)).view(
-            dtype
-        )
+        # A view of a wider type cannot span the gaps that padded rows leave.
+        image = (rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)).view(dtype)
         if bool(img_msg.is_bigendian) != (sys.byteorder == "big") and itemsize > 1:
             image = image.byteswap()
         if channels > 1:
             image = image.reshape(img_msg.height, img_msg.width, channels)
-        return (
-            image
-            if desired_encoding == "passthrough"
-            else _convert(image, img_msg.encoding, desired_encoding)
-        )
+        return image if desired_encoding == "passthrough" else _convert(image, img_msg.encoding, desired_encoding)
 
     def cv2_to_imgmsg(
         self,
@@ -80,15 +63,11 @@ class CvBridge:
     ) -> Image:
         """The array as a message; `encoding` names what the array holds. Raises CvBridgeError."""
         if not isinstance(cvim, np.ndarray) or cvim.ndim not in (2, 3):
-            raise CvBridgeError(
-                "cv2_to_imgmsg wants a NumPy array of shape [H, W] or [H, W, channels]"
-            )
+            raise CvBridgeError("cv2_to_imgmsg wants a NumPy array of shape [H, W] or [H, W, channels]")
         held = (cvim.dtype.newbyteorder("="), 1 if cvim.ndim == 2 else cvim.shape[2])
         if encoding == "passthrough":
             if held not in PASSTHROUGH:
-                raise CvBridgeError(
-                    f"no encoding is known for an array of {held[0]} with {held[1]} channels"
-                )
+                raise CvBridgeError(f"no encoding is known for an array of {held[0]} with {held[1]} channels")
             encoding = PASSTHROUGH[held]
         dtype, channels = _layout(encoding)
         if held != (np.dtype(dtype), channels):
@@ -98,26 +77,19 @@ class CvBridge:
         message = Image(height=cvim.shape[0], width=cvim.shape[1], encoding=encoding)
         if header is not None:
             message.header = header
-        message.is_bigendian = int(
-            cvim.dtype.byteorder == ">"
-            or (cvim.dtype.isnative and sys.byteorder == "big")
-        )
+        message.is_bigendian = int(cvim.dtype.byteorder == ">" or (cvim.dtype.isnative and sys.byteorder == "big"))
         message.step = cvim.shape[1] * channels * cvim.dtype.itemsize
         # An array of bytes is what the message stores; handing it a list or bytes would check every element.
         message.data = array.array("B", np.ascontiguousarray(cvim).tobytes())
         return message
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"cv_bridge.CvBridge here is a stand-in and has no `{name}`"
-        )
+        raise AttributeError(f"cv_bridge.CvBridge here is a stand-in and has no `{name}`")
 
 
 def _layout(encoding: str) -> tuple[type[np.generic], int]:
     if encoding not in ENCODINGS:
-        raise CvBridgeError(
-            f"image encoding '{encoding}' is not one of {', '.join(ENCODINGS)}"
-        )
+        raise CvBridgeError(f"image encoding '{encoding}' is not one of {', '.join(ENCODINGS)}")
     return ENCODINGS[encoding]
 
 
@@ -143,6 +115,4 @@ def _convert(image: np.ndarray, encoding: str, desired: str) -> np.ndarray:
         "bgr8",
     }:
         return image
-    raise CvBridgeError(
-        f"this stand-in of cv_bridge does not convert [{encoding}] to [{desired}]"
-    )
+    raise CvBridgeError(f"this stand-in of cv_bridge does not convert [{encoding}] to [{desired}]")

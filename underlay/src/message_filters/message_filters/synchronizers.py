@@ -16,9 +16,7 @@ class TimeSynchronizer(SimpleFilter):
     def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
         super().__init__()
         if queue_size < 1:
-            raise ValueError(
-                f"queue_size is {queue_size}: a synchronizer must keep at least one message of each input"
-            )
+            raise ValueError(f"queue_size is {queue_size}: a synchronizer must keep at least one message of each input")
         self.queue_size = queue_size
         # For each input, what has not been matched yet: stamp in nanoseconds -> message.
         self.queues: list[dict[int, Any]] = [{} for _ in fs]
@@ -38,20 +36,13 @@ class TimeSynchronizer(SimpleFilter):
             match = self._match(stamp_ns, index)
             if match is None:
                 return
-            messages = [
-                queue.pop(at_ns)
-                for queue, at_ns in zip(self.queues, match, strict=True)
-            ]
+            messages = [queue.pop(at_ns) for queue, at_ns in zip(self.queues, match, strict=True)]
         # Outside the lock: the callback may take as long as a detection.
         self.signalMessage(*messages)
 
     def _match(self, stamp_ns: int, index: int) -> list[int] | None:
-        """The stamps, one for each input, that belong to the message that has just come in; None when there are none."""
-        return (
-            [stamp_ns] * len(self.queues)
-            if all(stamp_ns in queue for queue in self.queues)
-            else None
-        )
+        """The stamps, one for each input, that belong to the message that has just come in; None when some lack."""
+        return [stamp_ns] * len(self.queues) if all(stamp_ns in queue for queue in self.queues) else None
 
 
 class ApproximateTimeSynchronizer(TimeSynchronizer):

@@ -33,6 +33,4 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise ImportError(
-        f"tf2_ros here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}"
-    )
+    raise ImportError(f"tf2_ros here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}")

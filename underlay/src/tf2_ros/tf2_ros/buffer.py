@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as wall_time
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import builtin_interfaces.msg
 from geometry_msgs.msg import TransformStamped
@@ -24,7 +24,7 @@ DEFAULT_CACHE_TIME = Duration(seconds=10.0)
 POLL_S = 0.02
 NO_WAIT = Duration()
 
-_Time = Time | builtin_interfaces.msg.Time
+_Time: TypeAlias = Time | builtin_interfaces.msg.Time
 
 
 class Buffer:
@@ -33,17 +33,13 @@ class Buffer:
     A timeout runs on wall time and blocks the calling thread: somebody else must spin the node of the listener.
     """
 
-    def __init__(
-        self, cache_time: Duration | None = None, node: Node | None = None
-    ) -> None:
+    def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
         self._tree = FrameTree((cache_time or DEFAULT_CACHE_TIME).nanoseconds)
         self._jump_handles: list[JumpHandle] = []
         self._frames_service: Service | None = None
         if node is not None:
             self.clear_on_jump_back(node.get_clock())
-            self._frames_service = node.create_service(
-                FrameGraph, "tf2_frames", self._answer_frames
-            )
+            self._frames_service = node.create_service(FrameGraph, "tf2_frames", self._answer_frames)
 
     def clear_on_jump_back(self, clock: Clock) -> None:
         """Forget moving transforms when `clock` is set back (a simulation reset): their stamps lie in its future."""
@@ -52,11 +48,7 @@ class Buffer:
             min_backward=Duration(nanoseconds=-1),
             on_clock_change=False,
         )
-        self._jump_handles.append(
-            clock.create_jump_callback(
-                threshold, post_callback=lambda jump: self.clear()
-            )
-        )
+        self._jump_handles.append(clock.create_jump_callback(threshold, post_callback=lambda jump: self.clear()))
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Keep a moving transform."""
@@ -87,9 +79,7 @@ class Buffer:
         latest when `timeout` has passed.
         """
         self.can_transform(target_frame, source_frame, time, timeout)
-        transform, stamp_ns = self._tree.lookup(
-            target_frame, source_frame, _nanoseconds(time)
-        )
+        transform, stamp_ns = self._tree.lookup(target_frame, source_frame, _nanoseconds(time))
         return _to_message(transform, stamp_ns, target_frame, source_frame)
 
     def lookup_transform_full(
@@ -104,15 +94,9 @@ class Buffer:
         """The same between two times, by way of `fixed_frame`, which is taken not to move between them."""
         self.can_transform(fixed_frame, source_frame, source_time, timeout)
         self.can_transform(target_frame, fixed_frame, target_time, timeout)
-        T_fixed_source, _ = self._tree.lookup(
-            fixed_frame, source_frame, _nanoseconds(source_time)
-        )
-        T_target_fixed, stamp_ns = self._tree.lookup(
-            target_frame, fixed_frame, _nanoseconds(target_time)
-        )
-        return _to_message(
-            T_target_fixed * T_fixed_source, stamp_ns, target_frame, source_frame
-        )
+        T_fixed_source, _ = self._tree.lookup(fixed_frame, source_frame, _nanoseconds(source_time))
+        T_target_fixed, stamp_ns = self._tree.lookup(target_frame, fixed_frame, _nanoseconds(target_time))
+        return _to_message(T_target_fixed * T_fixed_source, stamp_ns, target_frame, source_frame)
 
     def can_transform(
         self,
@@ -151,17 +135,11 @@ class Buffer:
             message.transform.rotation,
         )
         # tf2 drops the leading slash of tf1's frame names on the way in.
-        sample = Sample(
-            message.header.frame_id.lstrip("/"), (t.x, t.y, t.z), (r.x, r.y, r.z, r.w)
-        )
+        sample = Sample(message.header.frame_id.lstrip("/"), (t.x, t.y, t.z), (r.x, r.y, r.z, r.w))
         stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-        self._tree.insert(
-            message.child_frame_id.lstrip("/"), stamp_ns, sample, is_static=is_static
-        )
+        self._tree.insert(message.child_frame_id.lstrip("/"), stamp_ns, sample, is_static=is_static)
 
-    def _answer_frames(
-        self, request: FrameGraph.Request, response: FrameGraph.Response
-    ) -> FrameGraph.Response:
+    def _answer_frames(self, request: FrameGraph.Request, response: FrameGraph.Response) -> FrameGraph.Response:
         response.frame_yaml = self.all_frames_as_yaml()
         return response
 
@@ -172,9 +150,7 @@ def _nanoseconds(time: _Time) -> int:
     return time.sec * 10**9 + time.nanosec
 
 
-def _to_message(
-    transform: RigidTransform, stamp_ns: int, target_frame: str, source_frame: str
-) -> TransformStamped:
+def _to_message(transform: RigidTransform, stamp_ns: int, target_frame: str, source_frame: str) -> TransformStamped:
     message = TransformStamped()
     message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
     message.header.frame_id = target_frame

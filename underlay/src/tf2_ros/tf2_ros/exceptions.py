@@ -1,7 +1,7 @@
 """tf2's exception classes: all of them are `TransformException`."""
 
 
-class TransformException(Exception):
+class TransformException(Exception):  # noqa: N818 - the real name
     """Base of everything a lookup raises."""
 
 

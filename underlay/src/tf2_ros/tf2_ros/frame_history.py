@@ -20,9 +20,7 @@ class Sample:
 
     def transform(self) -> RigidTransform:
         """`T_parent_frame`."""
-        return RigidTransform.from_components(
-            self.translation_m, Rotation.from_quat(self.rotation_xyzw)
-        )
+        return RigidTransform.from_components(self.translation_m, Rotation.from_quat(self.rotation_xyzw))
 
 
 class StaticHistory:
@@ -48,9 +46,7 @@ class StaticHistory:
         return self._sample.parent if self._sample else None
 
     def transform_at(self, stamp_ns: int) -> RigidTransform:
-        assert self._sample is not None, (
-            "a static history is created together with its sample"
-        )
+        assert self._sample is not None, "a static history is created together with its sample"
         return self._sample.transform()
 
 
@@ -111,13 +107,8 @@ class MovingHistory:
         # Seconds since the older stamp: nanoseconds since the epoch would not fit in a double.
         span = self._stamps_ns[index + 1] - older_ns
         share = (stamp_ns - older_ns) / span
-        rotation = Slerp(
-            [0.0, 1.0], Rotation.from_quat([older.rotation_xyzw, newer.rotation_xyzw])
-        )(share)
-        translation = [
-            a + share * (b - a)
-            for a, b in zip(older.translation_m, newer.translation_m, strict=True)
-        ]
+        rotation = Slerp([0.0, 1.0], Rotation.from_quat([older.rotation_xyzw, newer.rotation_xyzw]))(share)
+        translation = [a + share * (b - a) for a, b in zip(older.translation_m, newer.translation_m, strict=True)]
         return RigidTransform.from_components(translation, rotation)
 
     def _index_before(self, stamp_ns: int) -> int:

@@ -31,9 +31,7 @@ class FrameTree:
         self._known: set[str] = set()
         self._lock = threading.RLock()
 
-    def insert(
-        self, frame: str, stamp_ns: int, sample: Sample, *, is_static: bool
-    ) -> bool:
+    def insert(self, frame: str, stamp_ns: int, sample: Sample, *, is_static: bool) -> bool:
         """Keep a transform. What tf2 refuses (itself as parent, no name, NaN, not a rotation) is logged and refused."""
         problem = _problem_with(frame, sample)
         if problem is not None:
@@ -42,9 +40,7 @@ class FrameTree:
         with self._lock:
             history = self._histories.get(frame)
             if history is None or history.is_static != is_static:
-                history = (
-                    StaticHistory() if is_static else MovingHistory(self._cache_ns)
-                )
+                history = StaticHistory() if is_static else MovingHistory(self._cache_ns)
                 self._histories[frame] = history
             self._known.update((frame, sample.parent))
             return history.insert(stamp_ns, sample)
@@ -55,9 +51,7 @@ class FrameTree:
             for history in self._histories.values():
                 history.clear()
 
-    def lookup(
-        self, target: str, source: str, stamp_ns: int
-    ) -> tuple[RigidTransform, int]:
+    def lookup(self, target: str, source: str, stamp_ns: int) -> tuple[RigidTransform, int]:
         """`T_target_source` and its stamp; `stamp_ns` = 0 asks for the latest time that the whole chain has.
 
         Raises InvalidArgumentException, LookupException, ConnectivityException, ExtrapolationException.
@@ -73,9 +67,7 @@ class FrameTree:
                 stamp_ns = self._latest_common_ns(target, source)
             down, up = self._chain(target, source, stamp_ns)
             try:
-                return self._along(up, stamp_ns).inv() * self._along(
-                    down, stamp_ns
-                ), stamp_ns
+                return self._along(up, stamp_ns).inv() * self._along(down, stamp_ns), stamp_ns
             except ExtrapolationException as error:
                 raise _with_frames(error, target, source) from None
 
@@ -102,13 +94,9 @@ class FrameTree:
         if frame.startswith("/"):
             raise InvalidArgumentException(f"{where} start with a '/' like: {frame}")
         if frame not in self._known:
-            raise LookupException(
-                f'"{frame}" passed to lookupTransform argument {argument} does not exist. '
-            )
+            raise LookupException(f'"{frame}" passed to lookupTransform argument {argument} does not exist. ')
 
-    def _ancestors(
-        self, frame: str, stamp_ns: int
-    ) -> tuple[list[str], ExtrapolationException | None]:
+    def _ancestors(self, frame: str, stamp_ns: int) -> tuple[list[str], ExtrapolationException | None]:
         """`frame` and its ancestors at that time, and why the walk ended if it was for want of data."""
         chain = [frame]
         while True:
@@ -120,14 +108,10 @@ class FrameTree:
             if parent is None:
                 return chain, None
             if parent in chain:
-                raise LookupException(
-                    f"The tf tree is invalid because it contains a loop: {' -> '.join(chain)}"
-                )
+                raise LookupException(f"The tf tree is invalid because it contains a loop: {' -> '.join(chain)}")
             chain.append(parent)
 
-    def _chain(
-        self, target: str, source: str, stamp_ns: int
-    ) -> tuple[list[str], list[str]]:
+    def _chain(self, target: str, source: str, stamp_ns: int) -> tuple[list[str], list[str]]:
         """The frames from source, and those from target, up to but without the ancestor that both share."""
         from_source, source_error = self._ancestors(source, stamp_ns)
         from_target, target_error = self._ancestors(target, stamp_ns)
@@ -140,9 +124,7 @@ class FrameTree:
                 f"Could not find a connection between '{target}' and '{source}' because they are not part of the "
                 "same tree. Tf has two or more unconnected trees."
             )
-        return from_source[: from_source.index(shared)], from_target[
-            : from_target.index(shared)
-        ]
+        return from_source[: from_source.index(shared)], from_target[: from_target.index(shared)]
 
     def _latest_common_ns(self, target: str, source: str) -> int:
         """The newest time that every moving frame between the two has; 0 when all are static."""
@@ -156,18 +138,12 @@ class FrameTree:
         """`T_shared_first` for a chain of frames going up to the shared ancestor."""
         T_shared_first = RigidTransform.identity()
         for frame in chain:
-            T_shared_first = (
-                self._histories[frame].transform_at(stamp_ns) * T_shared_first
-            )
+            T_shared_first = self._histories[frame].transform_at(stamp_ns) * T_shared_first
         return T_shared_first
 
 
-def _with_frames(
-    error: ExtrapolationException, target: str, source: str
-) -> ExtrapolationException:
-    return ExtrapolationException(
-        f"{error}, when looking up transform from frame [{source}] to frame [{target}]"
-    )
+def _with_frames(error: ExtrapolationException, target: str, source: str) -> ExtrapolationException:
+    return ExtrapolationException(f"{error}, when looking up transform from frame [{source}] to frame [{target}]")
 
 
 def _problem_with(frame: str, sample: Sample) -> str | None:
@@ -179,9 +155,6 @@ def _problem_with(frame: str, sample: Sample) -> str | None:
         return "frame_id and child_frame_id are the same"
     if not all(map(math.isfinite, sample.translation_m + sample.rotation_xyzw)):
         return "it holds a value that is not a number"
-    if (
-        abs(sum(value * value for value in sample.rotation_xyzw) - 1.0)
-        > QUATERNION_TOLERANCE
-    ):
+    if abs(sum(value * value for value in sample.rotation_xyzw) - 1.0) > QUATERNION_TOLERANCE:
         return f"its quaternion {sample.rotation_xyzw} is not of unit length"
     return None

@@ -22,12 +22,8 @@ class StaticTransformBroadcaster:
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", qos or profile)
         self._by_child: dict[str, TransformStamped] = {}
 
-    def sendTransform(
-        self, transform: TransformStamped | Iterable[TransformStamped]
-    ) -> None:
+    def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
         """Publish one transform or several; one of the same child frame replaces what was sent before."""
-        several = (
-            [transform] if isinstance(transform, TransformStamped) else list(transform)
-        )
+        several = [transform] if isinstance(transform, TransformStamped) else list(transform)
         self._by_child.update((each.child_frame_id, each) for each in several)
         self.pub_tf.publish(TFMessage(transforms=list(self._by_child.values())))

@@ -21,11 +21,7 @@ class TransformBroadcaster:
         )
         self.pub_tf = node.create_publisher(TFMessage, "/tf", qos or profile)
 
-    def sendTransform(
-        self, transform: TransformStamped | Iterable[TransformStamped]
-    ) -> None:
+    def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
         """Publish one transform or several."""
-        several = (
-            [transform] if isinstance(transform, TransformStamped) else list(transform)
-        )
+        several = [transform] if isinstance(transform, TransformStamped) else list(transform)
         self.pub_tf.publish(TFMessage(transforms=several))

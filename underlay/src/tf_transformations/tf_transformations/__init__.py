@@ -73,9 +73,7 @@ def quaternion_from_euler(ai: float, aj: float, ak: float, axes: str = "sxyz") -
     return _xyzw(transforms3d.euler.euler2quat(ai, aj, ak, axes))
 
 
-def euler_from_quaternion(
-    quaternion: ArrayLike, axes: str = "sxyz"
-) -> tuple[float, float, float]:
+def euler_from_quaternion(quaternion: ArrayLike, axes: str = "sxyz") -> tuple[float, float, float]:
     """The three Euler angles (rad) of a rotation."""
     return transforms3d.euler.quat2euler(_wxyz(quaternion), axes)
 
@@ -87,9 +85,7 @@ def euler_matrix(ai: float, aj: float, ak: float, axes: str = "sxyz") -> Array:
     return matrix
 
 
-def euler_from_matrix(
-    matrix: ArrayLike, axes: str = "sxyz"
-) -> tuple[float, float, float]:
+def euler_from_matrix(matrix: ArrayLike, axes: str = "sxyz") -> tuple[float, float, float]:
     """The three Euler angles (rad) of a matrix's rotation."""
     return transforms3d.euler.mat2euler(np.asarray(matrix, dtype=np.float64), axes)
 
@@ -103,9 +99,7 @@ def quaternion_matrix(quaternion: ArrayLike) -> Array:
 
 def quaternion_from_matrix(matrix: ArrayLike) -> Array:
     """The rotation of a 4 x 4 matrix."""
-    return _xyzw(
-        transforms3d.quaternions.mat2quat(np.asarray(matrix, dtype=np.float64)[:3, :3])
-    )
+    return _xyzw(transforms3d.quaternions.mat2quat(np.asarray(matrix, dtype=np.float64)[:3, :3]))
 
 
 def quaternion_multiply(quaternion1: ArrayLike, quaternion0: ArrayLike) -> Array:
@@ -134,6 +128,4 @@ def _wxyz(xyzw: ArrayLike) -> Array:
 def __getattr__(name: str) -> object:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise ImportError(
-        f"tf_transformations here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}"
-    )
+    raise ImportError(f"tf_transformations here is a stand-in and has no `{name}`; it offers {', '.join(__all__)}")
