@@ -1,8 +1,9 @@
 """Labelled scenes on disk: one compact file a scene, a folder for a data set.
 
-A folder holds ``dataset.json`` (written once, by whoever came first) and one ``<scene>_<seed>.npz`` a scene. Every scene
-file carries a header of its own, so that a file which lost its folder still says what it is. Files are written under a
-temporary name and renamed: a folder may be read while several processes add to it, and a killed writer leaves no half scene.
+A folder holds ``dataset.json`` (written once, by whoever came first) and one ``<scene>_<seed>.npz`` a scene. Every
+scene file carries a header of its own, so that a file which lost its folder still says what it is. Files are written
+under a temporary name and renamed: a folder may be read while several processes add to it, and a killed writer leaves
+no half scene.
 
 What is stored is what cannot be computed again cheaply: the clean depth image, the labels of the hand trials and the
 occupancy. Noise, fusion and augmentation happen when a scene is read, afresh each time.
@@ -47,7 +48,7 @@ class DatasetError(Exception):
 class LabelledScene:
     """One scene as the hand trials left it: what the camera saw, which grasps held, where matter is.
 
-    Poses of grasps are those of VGN's grasp origin (near the finger roots; z approach, y closing axis) in ``workspace``.
+    Grasp poses are those of VGN's grasp origin (near the finger roots; z approach, y closing axis) in ``workspace``.
     """
 
     seed: int
@@ -74,7 +75,7 @@ class LabelledScene:
 
 @functools.cache
 def occupancy_points_m() -> NDArray[np.float32]:
-    """The points at which every scene states its occupancy: [100000, 3] metres in ``workspace``, filling the whole cube.
+    """The points at which every scene states its occupancy: [100000, 3] metres in ``workspace``, filling the cube.
 
     The additive recurrence of Roberts (2018) in three dimensions: i times the powers of 1/g modulo 1, with g the real
     root of g^4 = g + 1. Any contiguous run of it is spread evenly too. The array is shared and read-only.
@@ -92,6 +93,15 @@ def occupancy_points_m() -> NDArray[np.float32]:
 def scene_file_name(scene: str, seed: int) -> str:
     """The name of a scene's file in its folder."""
     return f"{scene}_{seed:08d}.npz"
+
+
+def data_root() -> Path:
+    """The folder for data sets and runs: $GIGA_DATA, or ``giga`` in the user's cache. Not made here."""
+    named = os.environ.get("GIGA_DATA")
+    if named:
+        return Path(named).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "giga"
 
 
 class DatasetWriter:
@@ -117,7 +127,7 @@ class DatasetWriter:
             temporary.unlink(missing_ok=True)
 
     def write(self, scene: LabelledScene) -> Path:
-        """Stores one scene, replacing the one of the same kind and seed; returns its file. Raises ValueError when it is malformed."""
+        """Stores one scene in place of one of the same kind and seed; returns its file. ValueError when malformed."""
         _check_scene(scene)
         path = self.folder / scene_file_name(scene.scene, scene.seed)
         temporary = self.folder / f".{path.name}.{os.getpid()}.tmp"
@@ -141,7 +151,7 @@ class DatasetWriter:
 
 
 class SceneDataset(Sequence[LabelledScene]):
-    """The scenes of a folder, sorted by file name, read from disk at each access; the list is that of the moment of opening."""
+    """The scenes that a folder held when it was opened, sorted by file name; read from disk at each access."""
 
     def __init__(self, folder: Path, header: dict[str, Any], paths: Sequence[Path]) -> None:
         self.folder = folder
@@ -179,7 +189,8 @@ def read_dataset_header(folder: Path | str) -> dict[str, Any]:
         header = json.loads(path.read_text())
     except FileNotFoundError:
         raise DatasetError(
-            f"{Path(folder)} holds no data set ({_HEADER_FILE} is missing); make one with `giga generate`, or name another folder"
+            f"{Path(folder)} holds no data set ({_HEADER_FILE} is missing); "
+            "make one with `giga generate`, or name another folder"
         ) from None
     except (OSError, ValueError) as error:
         raise DatasetError(

@@ -57,7 +57,7 @@ class _SparseStem(torch.autograd.Function):
         return planes.view(ctx.shape).permute(0, 1, 4, 2, 3)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
         neighbourhoods, active, empty_active, *pixels = ctx.saved_tensors
         _, _, resolution, _, channels = ctx.shape
         flat = gradient.permute(0, 1, 3, 4, 2).reshape(-1, channels) / resolution
