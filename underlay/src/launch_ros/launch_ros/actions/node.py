@@ -8,7 +8,7 @@ from pathlib import Path
 
 from launch.conditions import Condition, IfCondition
 from launch.running_process import ProcessToRun
-from launch.substitution import SomeText, Substitution, text_of
+from launch.substitution import SomeText, text_of
 
 from launch import Action, LaunchContext, SubstitutionFailure
 from launch_ros.actions.push_ros_namespace import NAMESPACE_CONFIGURATION, joined_namespace
