@@ -339,3 +339,12 @@ def _log_line(progress: Progress) -> dict[str, Any]:
     if progress.figures is not None:
         line["validation"] = progress.figures.as_dict()
     return line
+
+
+def quickest_precision() -> str:
+    """The precision to train in on this machine's CPU: bfloat16 where the processor computes in it, else float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -1,0 +1,125 @@
+"""What a model says of itself: a card inside its file, and the same to read beside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from giga_perception.training import TrainingRecipe
+from giga_perception.training_scenes import SceneSelection
+from giga_perception.validation import ValidationFigures
+
+_FIGURE_LINES = (
+    ("balanced_bce", "quality, balanced cross-entropy (0.69 = knows nothing)", "{:.3f}"),
+    ("auc", "quality, area under the ROC curve", "{:.3f}"),
+    ("balanced_accuracy", "quality, balanced accuracy at 0.5", "{:.3f}"),
+    ("precision", "quality, precision at 0.5 (at the natural share of successes)", "{:.3f}"),
+    ("recall", "quality, recall at 0.5", "{:.3f}"),
+    ("rotation_error_deg", "orientation, median angle to the label in degrees", "{:.1f}"),
+    ("width_error_m", "width, median error in metres", "{:.4f}"),
+    ("occupancy_iou", "occupancy, intersection over union", "{:.3f}"),
+)
+
+
+def source_commit() -> str:
+    """The commit of the checkout this code runs from, "-modified" behind it when files differ; else "unknown"."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "."],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return f"{commit}-modified" if changes else commit
+
+
+def training_card(
+    name: str,
+    selection: SceneSelection,
+    data_headers: Mapping[str, Mapping[str, Any]],
+    recipe: TrainingRecipe,
+    figures: ValidationFigures | None,
+    minutes: float,
+) -> dict[str, str]:
+    """The card of a trained network. `data_headers`: each data set's header by its folder's name."""
+    scenes = selection.scenes
+    return {
+        "name": name,
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": source_commit(),
+        "torch": torch.__version__,
+        "data": json.dumps(data_headers, sort_keys=True),
+        "scenes": json.dumps(
+            {
+                "training": len(scenes.train),
+                "validation": len(scenes.validation),
+                "validation_objects_new": selection.objects_held_out,
+                "labelled_points": selection.labelled_points,
+                "successes": selection.successes,
+                "seeds": selection.seeds,
+                **selection.kinds,
+            }
+        ),
+        "recipe": json.dumps(asdict(recipe), sort_keys=True),
+        "minutes": f"{minutes:.1f}",
+        "validation": json.dumps(figures.as_dict() if figures is not None else {}),
+    }
+
+
+def card_markdown(card: Mapping[str, str]) -> str:
+    """The card as a page to read."""
+    scenes = json.loads(card["scenes"])
+    recipe = json.loads(card["recipe"])
+    figures = json.loads(card["validation"])
+    kinds = ", ".join(f"{scenes[kind]} {kind}" for kind in ("pile", "packed") if kind in scenes)
+    lines = [
+        f"# {card['name']}",
+        "",
+        "GIGA (581,863 parameters): a 40^3 TSDF in; grasp quality, orientation, width and occupancy out.",
+        f"Trained {card['created']} in {card['minutes']} minutes with torch {card['torch']}, commit {card['commit']}.",
+        "",
+        "## Data",
+        "Simulated scenes, labelled by trials of the free-floating hand; no real images.",
+        f"{scenes['training']} scenes for training, {scenes['validation']} for validation ({kinds}; seeds "
+        f"{scenes['seeds']}), {scenes['labelled_points']} labelled points, {scenes['successes']} of them successes.",
+        "The validation scenes are made of objects that training never saw."
+        if scenes["validation_objects_new"]
+        else "The objects of the validation scenes also appear in training.",
+        "",
+        "```json",
+        json.dumps(json.loads(card["data"]), indent=2, sort_keys=True),
+        "```",
+        "",
+        "## Recipe",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in sorted(recipe.items())),
+        "",
+        f"## Figures on the {scenes['validation']} validation scenes, with depth noise",
+    ]
+    if figures:
+        lines += ["| figure | value |", "|---|---|"]
+        lines += [f"| {text} | {form.format(figures[key])} |" for key, text, form in _FIGURE_LINES]
+        lines += ["", f"{figures['points']} labelled points, {figures['successes']} successes."]
+    else:
+        lines += ["There were no validation scenes."]
+    lines += [
+        "",
+        "These say how well labels are predicted, not how often an arm lifts an object: for that, see the benchmarks.",
+    ]
+    return "\n".join(lines) + "\n"
