@@ -13,7 +13,8 @@ def test_the_same_generator_state_gives_the_same_noise() -> None:
     first = add_depth_noise(FLAT, np.random.default_rng(7))
     np.testing.assert_array_equal(first, add_depth_noise(FLAT, np.random.default_rng(7)))
     assert not np.array_equal(first, add_depth_noise(FLAT, np.random.default_rng(8)))
-    assert first.dtype == np.float32 and first.shape == FLAT.shape
+    assert first.dtype == np.float32
+    assert first.shape == FLAT.shape
     assert (np.float32(0.6) == FLAT).all(), "the input must stay untouched"
 
 

@@ -1,4 +1,4 @@
-"""The GIGA network: parity with the authors' code, the shapes training relies on, and gradients through every weight."""
+"""The GIGA network: parity with the authors' code, the shapes training relies on, gradients to every weight."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from giga_perception.grid_query import GridQuery, lower_corner_coordinates
-from giga_perception.network import sample_planes
 
 from giga_perception import Giga
+from giga_perception.grid_query import GridQuery, lower_corner_coordinates
+from giga_perception.network import sample_planes
 
 
 def with_random_weights(seed: int) -> Giga:

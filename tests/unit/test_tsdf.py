@@ -39,8 +39,10 @@ def test_the_surface_is_one_half_and_distances_follow_the_voxel_centres() -> Non
 
 def test_free_and_unseen_are_both_zero_and_the_weight_tells_them_apart() -> None:
     grid = fuse([table_view()])
-    assert grid.value[20, 20, 30] == 0 and grid.weight[20, 20, 30] == 1, "free space above the table"
-    assert grid.value[20, 20, 0] == 0 and grid.weight[20, 20, 0] == 0, "unseen space below the table"
+    assert grid.value[20, 20, 30] == 0, "free space above the table"
+    assert grid.weight[20, 20, 30] == 1, "free space above the table"
+    assert grid.value[20, 20, 0] == 0, "unseen space below the table"
+    assert grid.weight[20, 20, 0] == 0, "unseen space below the table"
 
 
 def test_the_first_index_is_x() -> None:
@@ -72,8 +74,10 @@ def test_unusable_readings_are_as_good_as_none(bad: float) -> None:
 
 def test_an_empty_image_sees_nothing() -> None:
     grid = fuse([table_view(np.zeros((120, 160), dtype=np.float32))], resolution=60)
-    assert grid.resolution == 60 and grid.voxel_m == pytest.approx(0.005)
-    assert not grid.value.any() and not grid.weight.any()
+    assert grid.resolution == 60
+    assert grid.voxel_m == pytest.approx(0.005)
+    assert not grid.value.any()
+    assert not grid.weight.any()
 
 
 def test_bad_arguments_are_refused() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from giga_bringup.command_line import main
-from giga_perception.weights import FORMAT_VERSION, KIND, read_torch_checkpoint
 from safetensors.torch import load_file, save_file
 
+from giga_bringup.command_line import main
 from giga_perception import Giga, GraspDetector, ModelFileError, load_model, save_model
 from giga_perception import weights as weights_module
+from giga_perception.weights import FORMAT_VERSION, KIND, read_torch_checkpoint
 
 CARD = {"name": "tiny", "data": "none", "figures": json.dumps({"gsr": 0.5})}
 
@@ -134,7 +134,8 @@ def test_a_bad_file_is_named_with_the_reason_and_the_remedy(
         load_model(model_file)
     sentence = str(refusal.value)
     assert str(model_file) in sentence
-    assert "giga train" in sentence and "giga import-weights" in sentence
+    assert "giga train" in sentence
+    assert "giga import-weights" in sentence
     assert "\n" not in sentence
 
 

@@ -59,7 +59,7 @@ class Detection:
 
     grasps: best first, TCP poses in the workspace frame.
     report: why these, or why none.
-    quality: float32 [R, R, R], smoothed and 0 wherever a mask forbids a grasp; voxel i's value belongs to its lower corner.
+    quality: float32 [R, R, R], smoothed; 0 where a mask forbids a grasp; a value belongs to its voxel's lower corner.
     tsdf: the network's input.
     """
 
@@ -82,8 +82,9 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
     ) -> None:
-        """model: the network. resolution: grasp centres asked for along each side of the workspace (40, or 60 for "HR").
+        """A detector for this network.
 
+        resolution: grasp centres asked for along each side of the workspace (40, or 60 for the paper's "HR").
         threshold: least quality of a grasp, 0 to 1. out_threshold: TSDF value above which a voxel is in front of a
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
         grasp of at least FORCED_QUALITY.
@@ -146,7 +147,8 @@ class GraspDetector:
         mask_tsdf = tsdf if mask_tsdf is None else mask_tsdf
         if mask_tsdf.resolution != self.resolution:
             raise ValueError(
-                f"detection at {self.resolution}^3 needs a TSDF of that resolution for its mask, got {mask_tsdf.resolution}^3"
+                f"detection at {self.resolution}^3 needs a TSDF of that resolution for its mask, "
+                f"got {mask_tsdf.resolution}^3"
             )
         start = time.perf_counter()
         near = grasp_selection.near_surface(mask_tsdf.value, self.out_threshold)
@@ -240,9 +242,7 @@ class GraspDetector:
 def _why_none(report: DetectionCounts) -> str:
     """One sentence naming the first stage that left nothing; empty when grasps are left."""
     if report.voxels_observed == 0:
-        return (
-            "no depth reading falls inside the workspace: check the camera's pose and that the depth image is not empty"
-        )
+        return "no depth reading falls inside the workspace: check the camera's pose, and that its image is not empty"
     if report.centres_near_surface == 0:
         return "no surface was seen inside the workspace, so there is nothing to grasp"
     if report.centres_width_valid == 0:

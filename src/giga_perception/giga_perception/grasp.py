@@ -2,7 +2,8 @@
 
 The network, its labels and the hand trials speak of VGN's *grasp origin*: near the finger roots, z along the approach,
 y along the closing direction. The outside world speaks of the TCP, the point between the finger pads. Both frames have
-the same axes; in the simulation the labels come from, the origin is panda_hand + 0.062 m and the TCP panda_hand + 0.1034 m.
+the same axes; in the simulation that the labels come from, the origin is panda_hand + 0.062 m, the TCP panda_hand +
+0.1034 m.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ GRASP_ORIGIN_TO_TCP_M = 0.0414
 class Grasp:
     """One parallel-jaw grasp.
 
-    T_workspace_tcp: pose of the TCP in the workspace frame (metres): z along the approach, y along the closing direction.
+    T_workspace_tcp: pose of the TCP in the workspace, in metres; z along the approach, y along the closing direction.
         Turned by 180 degrees about its z it is the same grasp.
     width_m: distance between the pads while the object is held; not the opening to approach with.
     quality: predicted probability of success, 0 to 1.

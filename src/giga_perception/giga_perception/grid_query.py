@@ -23,7 +23,7 @@ _CHUNK = 2048
 
 
 def lower_corner_coordinates(resolution: int) -> Tensor:
-    """Cube coordinates of the voxels' lower corners along one axis, where grasp centres are asked for: [R] from -0.5."""
+    """Cube coordinates [R] of the voxels' lower corners along one axis, where grasp centres are asked for."""
     return torch.arange(resolution, dtype=torch.float32) / resolution - 0.5
 
 

@@ -77,7 +77,7 @@ class Giga(nn.Module):
         self.decoder_tsdf = PointDecoder(outputs=1)
 
     def encode(self, tsdf: Tensor) -> Tensor:
-        """Feature planes [B, 3, C, R, R] (order and layout: PLANE_AXES) of TSDF values [B, R, R, R], R a multiple of 4."""
+        """Feature planes [B, 3, C, R, R] (see PLANE_AXES) of TSDF values [B, R, R, R], R a multiple of 4."""
         planes: Tensor = self.encoder(tsdf)
         return planes
 
@@ -209,11 +209,11 @@ class PointDecoder(nn.Module):
 
     def condition_weight(self) -> Tensor:
         """The weights of all fc_c, one below the other: [blocks * 32, 96]."""
-        return torch.cat([layer.weight for layer in self.fc_c])
+        return torch.cat([layer.get_parameter("weight") for layer in self.fc_c])
 
     def condition_bias(self) -> Tensor:
         """The biases of all fc_c: [blocks * 32]."""
-        return torch.cat([layer.bias for layer in self.fc_c])
+        return torch.cat([layer.get_parameter("bias") for layer in self.fc_c])
 
     def decode(self, net: Tensor, conditions: Tensor) -> Tensor:
         """The rest of a head once everything linear in its inputs is known.
