@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.spatial.transform import RigidTransform
 from giga_perception import (
     DepthView,
     Detection,
+    DetectionCounts,
     Giga,
     GraspDetector,
     PinholeCamera,
@@ -185,6 +186,12 @@ def test_times_and_names_are_reported() -> None:
     assert min(report.integrate_ms, report.network_ms, report.selection_ms) > 0
     stages_ms = report.integrate_ms + report.network_ms + report.selection_ms
     assert stages_ms == pytest.approx(report.total_ms, rel=0.1)
+
+
+def test_the_report_has_the_fields_of_the_message() -> None:
+    message = Path(__file__).parents[2] / "src" / "giga_msgs" / "msg" / "DetectionReport.msg"
+    lines = [line.split("#")[0].split() for line in message.read_text().splitlines()]
+    assert [field.name for field in fields(DetectionCounts)] == [line[1] for line in lines if line]
 
 
 def test_nothing_seen_is_said() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from giga_perception.camera import DepthView, PinholeCamera
+    from giga_perception.dataset import DatasetWriter, LabelledScene, occupancy_points_m, open_dataset
     from giga_perception.depth_noise import add_depth_noise
     from giga_perception.detection import Detection, DetectionCounts, GraspDetector
     from giga_perception.grasp import (
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "DepthView": "camera",
     "PinholeCamera": "camera",
+    "DatasetWriter": "dataset",
+    "LabelledScene": "dataset",
+    "occupancy_points_m": "dataset",
+    "open_dataset": "dataset",
     "add_depth_noise": "depth_noise",
     "Detection": "detection",
     "DetectionCounts": "detection",
@@ -52,6 +57,7 @@ __all__ = [
     "GRASP_ORIGIN_TO_TCP_M",
     "TABLE_HEIGHT_M",
     "WORKSPACE_SIZE_M",
+    "DatasetWriter",
     "DepthView",
     "Detection",
     "DetectionCounts",
@@ -59,6 +65,7 @@ __all__ = [
     "Grasp",
     "GraspDetector",
     "GraspPrediction",
+    "LabelledScene",
     "ModelFileError",
     "PinholeCamera",
     "T_workspace_grasp_origin_from_tcp",
@@ -67,6 +74,8 @@ __all__ = [
     "add_depth_noise",
     "fuse",
     "load_model",
+    "occupancy_points_m",
+    "open_dataset",
     "save_model",
 ]
 
