@@ -24,6 +24,22 @@ class Substitution:
         raise NotImplementedError(f"{type(self).__name__} does not say what its text is")
 
 
+class Text(Substitution):
+    """Text that is known from the start."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def perform(self, context: LaunchContext) -> str:
+        return self._text
+
+
+def as_substitutions(text: SomeText) -> list[Substitution]:
+    """The same text as substitutions to be joined, the form in which the real package keeps it."""
+    parts = [text] if isinstance(text, str | Substitution) else list(text)
+    return [Text(part) if isinstance(part, str) else part for part in parts]
+
+
 def text_of(context: LaunchContext, text: SomeText) -> str:
     """The text of a string, of a substitution, or of several joined."""
     if isinstance(text, str):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from launch.action import Action
 from launch.conditions import Condition
 from launch.launch_context import LaunchContext
-from launch.substitution import SomeText, text_of
+from launch.substitution import SomeText, as_substitutions, text_of
 
 
 class DeclareLaunchArgument(Action):
@@ -24,7 +24,7 @@ class DeclareLaunchArgument(Action):
     ) -> None:
         super().__init__(condition=condition)
         self.name = name
-        self.default_value = default_value
+        self.default_value = None if default_value is None else as_substitutions(default_value)
         self.description = description or "no description given"
         self.choices = list(choices) if choices is not None else None
 
