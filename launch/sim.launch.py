@@ -27,7 +27,7 @@ ARGUMENTS = [
         "object_set", default_value="parametric", description="name of an object set, or a folder of URDF files"
     ),
     DeclareLaunchArgument("objects", default_value="5", description="how many objects stand there at the start"),
-    DeclareLaunchArgument("seed", default_value="1", description="scene, camera noise and planning repeat with it"),
+    DeclareLaunchArgument("seed", default_value="1", description="scene and camera noise repeat with it"),
     DeclareLaunchArgument("model", default_value="", description="path of a model file; empty = the shipped weights"),
     DeclareLaunchArgument(
         "gui", default_value="false", choices=["true", "false"], description="open the simulator's window"
@@ -104,7 +104,7 @@ def generate_launch_description() -> LaunchDescription:
         PushRosNamespace(LaunchConfiguration("namespace")),
         # Without the simulator there is neither clock nor camera nor arm, so its end is the end of all.
         node("giga_sim", "sim_node", config("sim.yaml"), scene, on_exit=Shutdown(reason="sim_node has ended")),
-        node("giga_grasping", "embedded_planner_node", config("planner.yaml"), {"seed": argument("seed", int)}),
+        node("giga_grasping", "embedded_planner_node", config("planner.yaml")),
         node("giga_grasping", "executor_node", config("executor.yaml")),
         node("giga_grasping", "safety_node"),
         GroupAction([perception]),
