@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import rclpy
+from giga_msgs.srv import PlanGrasp, PlanMotion, SetScene
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -33,7 +34,6 @@ from giga_grasping.planning_messages import (
 from giga_grasping.planning_outcome import PlanningError, PlanningOutcome
 from giga_grasping.robot_profile import load_robot_profile
 from giga_grasping.scene_store import PerceivedScene, SceneError, SceneStore
-from giga_msgs.srv import PlanGrasp, PlanMotion, SetScene
 
 _DESCRIPTIONS = {
     "approach_distance_m": "Straight way before a grasp when the request says 0.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import ompl.base
@@ -19,9 +20,12 @@ from giga_grasping.robot_profile import JointLimits
 
 FloatArray = NDArray[np.float64]
 
-CHECK_STEP_RAD = 0.04
-"""Distance of the configurations checked along a motion: the largest difference of any joint."""
+CHECK_STEP_RAD = 0.01
+"""Distance of the configurations checked along a motion: the largest difference of any joint. A link then moves by a
+centimetre at most, and what it can cut off a corner between two free places is less than the clearances."""
 
+_SEARCH_STEP_RAD = 0.02
+_SEARCHES = 3
 _SHORT_CUT_ROUNDS = 60
 
 
@@ -56,10 +60,14 @@ def plan_free_motion(
     """
     if edge_is_free(is_free, start_rad, goal_rad):
         return np.array([start_rad, goal_rad])
-    path = _search(is_free, limits, start_rad, goal_rad, seed, max_checks, deadline_s)
-    if path is None:
-        return None
-    return _short_cut(is_free, path, np.random.default_rng(seed), deadline_s)
+    for repetition in range(_SEARCHES):
+        path = _search(is_free, limits, start_rad, goal_rad, seed + repetition, max_checks, deadline_s)
+        if path is None:
+            return None
+        # The search looks at motions coarsely, and may have passed through a corner of something.
+        if all(edge_is_free(is_free, a, b) for a, b in pairwise(path)):
+            return _short_cut(is_free, path, np.random.default_rng(seed), deadline_s)
+    return None
 
 
 def _search(
@@ -87,7 +95,7 @@ def _search(
 
     information = ompl.base.SpaceInformation(space)
     information.setStateValidityChecker(state_is_free)
-    information.setStateValidityCheckingResolution(CHECK_STEP_RAD / space.getMaximumExtent())
+    information.setStateValidityCheckingResolution(_SEARCH_STEP_RAD / space.getMaximumExtent())
     information.setup()
     problem = ompl.base.ProblemDefinition(information)
     states = []

@@ -165,8 +165,7 @@ class PlanningContext:
         )
         if corners is None:
             return None
-        motion = time_corners(corners, limits, rule.is_free)
-        return None if motion is None else join_trajectories([*departure, motion])
+        return join_trajectories([*departure, time_corners(corners, limits, rule.is_free)])
 
     def deadline_s(self) -> float:
         """When a request that starts now has to end, as a reading of time.monotonic()."""

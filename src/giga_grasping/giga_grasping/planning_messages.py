@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import Pose
+from giga_msgs.srv import SetScene
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from scipy.spatial.transform import RigidTransform, Rotation
@@ -17,7 +18,6 @@ from giga_grasping.cell import BoxObstacle
 from giga_grasping.planning_outcome import PlanningError, PlanningOutcome
 from giga_grasping.scene_store import PerceivedScene, SceneError, perceived_scene
 from giga_grasping.timing import Trajectory
-from giga_msgs.srv import SetScene
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -21,6 +21,7 @@ import ruckig
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 
+from giga_grasping.free_motion import CHECK_STEP_RAD
 from giga_grasping.robot_profile import JointLimits
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +34,6 @@ _ROUNDING_SPACINGS_RAD = (1.2, 0.6, 0.3, 0.15, 0.075)
 _VELOCITY_FRACTIONS = (1.0, 0.7, 0.5, 0.35)
 _SAFETY = 1.002
 _CHECK_S = 0.004
-_LARGEST_STEP_RAD = 0.04
 
 
 class TimingError(ValueError):
@@ -77,29 +77,25 @@ def scaled_limits(limits: JointLimits, velocity_scaling: float, acceleration_sca
     )
 
 
-def time_corners(
-    corners_rad: FloatArray, limits: MotionLimits, is_free: Callable[[FloatArray], bool]
-) -> Trajectory | None:
-    """Time a path with corners [N, 7], rounding them as far as the curve stays free, else halting at each.
+def time_corners(corners_rad: FloatArray, limits: MotionLimits, is_free: Callable[[FloatArray], bool]) -> Trajectory:
+    """Time a path with corners, rounding them as far as the curve stays free, or halting at each, whichever is faster.
 
     Args:
-        corners_rad: path, straight between its corners, N at least 2.
+        corners_rad: [N, 7]; the straight motions between them are known to be free.
         limits: to keep.
         is_free: whether the arm may be in a configuration [7].
-
-    Returns:
-        The shorter of the rounded and the halting trajectory; None when neither is free.
     """
     corners_rad = _distinct(corners_rad)
     if len(corners_rad) == 1:
         return stationary_trajectory(corners_rad[0])
-    halting = join_trajectories([time_curve(_straight(a, b), limits) for a, b in pairwise(corners_rad)])
+    best = join_trajectories([time_curve(_straight(a, b), limits) for a, b in pairwise(corners_rad)])
     if len(corners_rad) > 2:
         for spacing_rad in _ROUNDING_SPACINGS_RAD:
-            rounded = time_curve(rounded_curve(corners_rad, spacing_rad), limits)
-            if rounded.duration_s < halting.duration_s and _all_free(rounded, is_free):
-                return rounded
-    return halting if _all_free(halting, is_free) else None
+            curve = rounded_curve(corners_rad, spacing_rad)
+            rounded = time_curve(curve, limits)
+            if rounded.duration_s < best.duration_s and _curve_is_free(curve, is_free):
+                best = rounded
+    return best
 
 
 def time_line(configurations_rad: FloatArray, length_m: float, speed_m_s: float, limits: MotionLimits) -> Trajectory:
@@ -245,12 +241,9 @@ def _distinct(corners_rad: FloatArray) -> FloatArray:
     return corners_rad[np.concatenate([[True], moved])]
 
 
-def _all_free(trajectory: Trajectory, is_free: Callable[[FloatArray], bool]) -> bool:
-    """Whether a trajectory is free at points `_LARGEST_STEP_RAD` apart at most; its start is the caller's business."""
-    last = trajectory.positions_rad[0]
-    for here, following in zip(trajectory.positions_rad[1:], trajectory.positions_rad[2:], strict=False):
-        if np.abs(following - last).max() > _LARGEST_STEP_RAD:
-            if not is_free(here):
-                return False
-            last = here
-    return is_free(trajectory.positions_rad[-1])
+def _curve_is_free(curve: BSpline, is_free: Callable[[FloatArray], bool]) -> bool:
+    """Whether a curve is free, checked as finely as straight motions are."""
+    start, end = float(curve.t[curve.k]), float(curve.t[-curve.k - 1])
+    coarse = curve(np.linspace(start, end, 100))
+    length = float(np.abs(np.diff(coarse, axis=0)).max(axis=1).sum())
+    return all(is_free(joints) for joints in curve(np.linspace(start, end, 2 + int(length / CHECK_STEP_RAD))))
