@@ -16,6 +16,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterValue
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from giga_sim.arm_action_server import ArmActionServer
@@ -41,7 +42,8 @@ class SimNode(Node):
     """The node; `start` sets the simulation going, `stop` ends it."""
 
     def __init__(self) -> None:
-        super().__init__("sim_node")
+        # This node makes the clock; following it as well would wake the executor at each tick for nothing.
+        super().__init__("sim_node", parameter_overrides=[Parameter("use_sim_time", value=False)])
         profile = read_robot_profile(self._config_path("robot_file", "robots/panda.yaml"))
         cell = read_cell(self._config_path("cell_file", "cell.yaml"))
         self._default_scene = SceneRequest(
