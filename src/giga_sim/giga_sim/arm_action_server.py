@@ -12,13 +12,13 @@ from rclpy.node import Node
 from giga_sim.joint_trajectory import (
     JointSetpoint,
     TrajectoryPoint,
-    TrajectoryRejected,
+    TrajectoryRejectedError,
     order_points,
     trajectory_through,
 )
 from giga_sim.robot_profile import RobotProfile
 from giga_sim.simulated_cell import SimulatedCell
-from giga_sim.simulation_loop import SimulationLoop, SimulationStopped
+from giga_sim.simulation_loop import SimulationLoop, SimulationStoppedError
 from giga_sim.state_messages import NANOSECONDS, stamp_from
 from giga_sim.trajectory_following import TrajectoryGoal, TrajectoryOutcome
 from giga_sim.trajectory_messages import feedback_message, points_from, result_message, tolerances_from
@@ -63,7 +63,7 @@ class ArmActionServer:
 
     def _checked(self, goal: FollowJointTrajectory.Goal) -> tuple[TrajectoryPoint, ...]:
         if goal.multi_dof_trajectory.points:
-            raise TrajectoryRejected("the trajectory has multi-DOF points; this controller takes joints")
+            raise TrajectoryRejectedError("the trajectory has multi-DOF points; this controller takes joints")
         tolerances_from(goal, self._profile.arm_joints)
         return order_points(goal.trajectory.joint_names, points_from(goal.trajectory), self._profile.arm_joints)
 
@@ -72,8 +72,8 @@ class ArmActionServer:
             points = self._checked(goal)
             start_ns = _start_ns(goal)
             if start_ns and start_ns + points[-1].time_s * NANOSECONDS < self._cell.time_ns:
-                raise TrajectoryRejected("the trajectory's stamp says that it has already ended")
-        except TrajectoryRejected as error:
+                raise TrajectoryRejectedError("the trajectory's stamp says that it has already ended")
+        except TrajectoryRejectedError as error:
             self._node.get_logger().error(f"Goal rejected: {error}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
@@ -89,7 +89,7 @@ class ArmActionServer:
     def _execute(self, handle: ServerGoalHandle) -> FollowJointTrajectory.Result:
         try:
             goal = self._loop.carry_out(lambda: self._begin(handle)).result()
-        except SimulationStopped as stopped:
+        except SimulationStoppedError as stopped:
             handle.abort()
             return FollowJointTrajectory.Result(
                 error_code=FollowJointTrajectory.Result.INVALID_GOAL, error_string=str(stopped)

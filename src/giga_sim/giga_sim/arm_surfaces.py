@@ -31,7 +31,7 @@ def read_link_surfaces(urdf_file: Path) -> tuple[LinkSurface, ...]:
             if mesh is None:
                 continue
             path = urdf_file.parent / mesh.attrib["filename"].removeprefix("package://")
-            loaded = trimesh.load(path, force="mesh", process=False)
+            loaded = trimesh.load_mesh(path, process=False)
             surfaces.append(
                 LinkSurface(
                     link=link.attrib["name"],

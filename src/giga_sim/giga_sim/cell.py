@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import RigidTransform
 
+from giga_perception.workspace import TABLE_HEIGHT_M
 from giga_sim.config_file import ConfigSection, read_config
 
 
@@ -39,7 +40,7 @@ class Bin:
         end = np.array([length_x - 2.0 * wall, wall, height])
         offset_x = np.array([(length_x - wall) / 2.0, 0.0, 0.0])
         offset_y = np.array([0.0, (length_y - wall) / 2.0, 0.0])
-        floor = Box(self.centre_m + [0.0, 0.0, wall / 2.0], np.array([length_x, length_y, wall]))
+        floor = Box(self.centre_m + np.array([0.0, 0.0, wall / 2.0]), np.array([length_x, length_y, wall]))
         return (
             floor,
             Box(self.centre_m + above_floor - offset_x, side),
@@ -102,8 +103,6 @@ def _read_box(section: ConfigSection) -> Box:
 
 def _read_table(section: ConfigSection) -> Box:
     """The table top as a box whose upper face is the table plane."""
-    from giga_perception.workspace import TABLE_HEIGHT_M
-
     thickness = section.number("thickness_m", positive=True)
     centre_xy = section.vector("centre_xy_m", 2)
     size_xy = section.vector("size_xy_m", 2, positive=True)

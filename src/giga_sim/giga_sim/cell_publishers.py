@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from giga_perception.depth_noise import add_depth_noise
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
@@ -13,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
+from giga_perception.depth_noise import add_depth_noise
 from giga_sim.faults import CAMERA_DEAD
 from giga_sim.link_transforms import read_link_joints
 from giga_sim.simulated_cell import SimulatedCell

@@ -1,7 +1,7 @@
 """Reading of the YAML files that people edit: every field is checked once, here, and errors are sentences.
 
-A `ConfigSection` is one mapping of such a file together with where it stands, so that an error can name the file and the
-full path of the field ("config/cell.yaml: camera.width must be a whole number above 0, not 'wide'").
+A `ConfigSection` is one mapping of such a file together with where it stands, so that an error can name the file and
+the full path of the field ("config/cell.yaml: camera.width must be a whole number above 0, not 'wide'").
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ FAULTS: dict[str, str] = {
 }
 
 
-class UnknownFault(ValueError):
+class UnknownFaultError(ValueError):
     """No fault has this name; the message lists those that exist."""
 
 
 def checked_fault(name: str) -> str:
-    """`name`, when there is such a fault. Raises UnknownFault with the list of names otherwise."""
+    """`name`, when there is such a fault. Raises UnknownFaultError with the list of names otherwise."""
     if name not in FAULTS:
-        raise UnknownFault(f"there is no fault called {name!r}; there are {', '.join(sorted(FAULTS))}")
+        raise UnknownFaultError(f"there is no fault called {name!r}; there are {', '.join(sorted(FAULTS))}")
     return name

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from giga_sim.robot_profile import RobotProfile
 from giga_sim.simulated_cell import SimulatedCell
 from giga_sim.simulated_gripper import GripperCommand, GripperCommandKind
-from giga_sim.simulation_loop import SimulationLoop, SimulationStopped
+from giga_sim.simulation_loop import SimulationLoop, SimulationStoppedError
 
 # The bridge takes a width as reached when it is this near (as the driver does).
 BRIDGE_SAME_WIDTH_M = 1e-4
@@ -145,7 +145,7 @@ class GripperActionServers:
 
         try:
             self._loop.carry_out(begin).result()
-        except SimulationStopped as stopped:
+        except SimulationStoppedError as stopped:
             handle.abort()
             return False, str(stopped)
         if command.success:

@@ -1,23 +1,20 @@
 """Joint trajectories: which ones a controller accepts, and where the joints are to be at a time.
 
-The rules and the interpolation are those of ros2_controllers' JointTrajectoryController: linear between points that give
-positions, cubic when both ends also give velocities, quintic when both also give accelerations.
+The rules and the interpolation are those of ros2_controllers' JointTrajectoryController: linear between points that
+give positions, cubic when both ends also give velocities, quintic when both also give accelerations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 
-class TrajectoryRejected(ValueError):
+class TrajectoryRejectedError(ValueError):
     """A trajectory that the controller does not accept; the message says why."""
-
-
-class UnknownJoints(TrajectoryRejected):
-    """The joint names of the trajectory are not those of the controller."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def order_points(
 ) -> tuple[TrajectoryPoint, ...]:
     """The points with their joints brought into the controller's order, once the whole trajectory is acceptable.
 
-    Raises UnknownJoints or TrajectoryRejected with the reason.
+    Raises TrajectoryRejectedError with the reason.
     """
     missing = [name for name in controller_joints if name not in joint_names]
     unknown = [name for name in joint_names if name not in controller_joints]
@@ -85,22 +82,24 @@ def order_points(
             complaints.append(f"it leaves out joints ({', '.join(missing)})")
         if not complaints:
             complaints.append("it names a joint twice")
-        raise UnknownJoints(f"the trajectory must name each joint of the controller once: {' and '.join(complaints)}")
+        raise TrajectoryRejectedError(
+            f"the trajectory must name each joint of the controller once: {' and '.join(complaints)}"
+        )
     if not points:
-        raise TrajectoryRejected("the trajectory has no points")
+        raise TrajectoryRejectedError("the trajectory has no points")
     order = [list(joint_names).index(name) for name in controller_joints]
     ordered = []
     previous_time_s = -np.inf
     for index, point in enumerate(points):
         if point.time_s < 0 or point.time_s <= previous_time_s:
-            raise TrajectoryRejected(
+            raise TrajectoryRejectedError(
                 f"time_from_start must rise strictly from point to point and not be negative; point {index} is at "
                 f"{point.time_s:.6f} s"
             )
         previous_time_s = point.time_s
         positions = _ordered_values("positions", index, point.positions, order)
         if positions is None:
-            raise TrajectoryRejected(f"point {index} has no positions; this controller takes positions")
+            raise TrajectoryRejectedError(f"point {index} has no positions; this controller takes positions")
         velocities = _ordered_values("velocities", index, point.velocities, order)
         accelerations = _ordered_values("accelerations", index, point.accelerations, order)
         ordered.append(TrajectoryPoint(point.time_s, positions, velocities, accelerations))
@@ -111,9 +110,9 @@ def _ordered_values(name: str, index: int, values: np.ndarray | None, order: lis
     if values is None or len(values) == 0:
         return None
     if len(values) != len(order):
-        raise TrajectoryRejected(f"point {index} has {len(values)} {name} for {len(order)} joints")
+        raise TrajectoryRejectedError(f"point {index} has {len(values)} {name} for {len(order)} joints")
     if not np.all(np.isfinite(values)):
-        raise TrajectoryRejected(f"point {index} has {name} that are no finite numbers")
+        raise TrajectoryRejectedError(f"point {index} has {name} that are no finite numbers")
     return np.asarray(values, dtype=float)[order]
 
 
@@ -128,7 +127,7 @@ def trajectory_through(points: Sequence[TrajectoryPoint], start: JointSetpoint) 
     times_s = np.array([node.time_s for node in nodes])
     joint_count = len(nodes[0].positions)
     coefficients = np.zeros((max(len(nodes) - 1, 0), 6, joint_count))
-    for segment, (before, after) in enumerate(zip(nodes[:-1], nodes[1:], strict=True)):
+    for segment, (before, after) in enumerate(pairwise(nodes)):
         coefficients[segment] = _segment_coefficients(before, after)
     zeros = np.zeros(joint_count)
     return JointTrajectory(times_s, coefficients, JointSetpoint(nodes[-1].positions, zeros, zeros))

@@ -1,9 +1,9 @@
 """The mock Panda's body in PyBullet: arm and hand, their drives, and what their sensors say. No ROS, no goals.
 
-Drives are PyBullet's joint motors: velocity constraints solved together with gravity and contacts, limited by the joint's
-torque. At each step a motor is asked for the velocity `gain * (q_from - q) / dt + (q_to - q_from) / dt`, where the setpoint
-goes from q_from to q_to during the step. Gravity is compensated by the constraint itself, the second term is the
-feed-forward; together the arm follows a smooth trajectory without lag, as long as the torques suffice.
+Drives are PyBullet's joint motors: velocity constraints solved together with gravity and contacts, limited by the
+joint's torque. At each step a motor is asked for the velocity `gain * (q_from - q) / dt + (q_to - q_from) / dt`, where
+the setpoint goes from q_from to q_to during the step. Gravity is compensated by the constraint itself, the second term
+is the feed-forward; together the arm follows a smooth trajectory without lag, as long as the torques suffice.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -23,12 +24,12 @@ from giga_sim.arm_action_server import ArmActionServer
 from giga_sim.cell import read_cell
 from giga_sim.cell_publishers import WORKSPACE_FRAME, CellPublishers
 from giga_sim.config_file import ConfigFileError
-from giga_sim.faults import FAULTS, UnknownFault, checked_fault
+from giga_sim.faults import FAULTS, UnknownFaultError, checked_fault
 from giga_sim.gripper_action_servers import GripperActionServers
 from giga_sim.robot_description import RobotDescriptionError, robot_description
 from giga_sim.robot_profile import read_robot_profile
 from giga_sim.simulated_cell import SceneError, SceneRequest, SimulatedCell, StandingObject
-from giga_sim.simulation_loop import Pace, SimulationLoop, SimulationStopped
+from giga_sim.simulation_loop import Pace, SimulationLoop, SimulationStoppedError
 from giga_sim.state_messages import pose_message, stamp_from
 
 # Two goals of the arm and two of the gripper may be alive at once (the old one and the one that preempts it), each
@@ -121,7 +122,7 @@ class SimNode(Node):
         try:
             self._loop.carry_out(lambda: self._cell.reset_scene(scene)).result()
             standing, time_ns = self._loop.ask(lambda: (self._cell.standing(), self._cell.time_ns)).result()
-        except (SceneError, SimulationStopped) as error:
+        except (SceneError, SimulationStoppedError) as error:
             response.success = False
             response.message = str(error)
             self.get_logger().error(response.message)
@@ -145,7 +146,7 @@ class SimNode(Node):
                 fault = checked_fault(request.fault)
                 self._loop.ask(lambda: self._cell.set_fault(fault, request.enable)).result()
             active = self._loop.ask(lambda: sorted(self._cell.faults)).result()
-        except (UnknownFault, SimulationStopped) as error:
+        except (UnknownFaultError, SimulationStoppedError) as error:
             response.success = False
             response.message = str(error)
             return response
@@ -223,10 +224,8 @@ def main() -> None:
 
 
 def _spin(executor: MultiThreadedExecutor) -> None:
-    try:
+    with contextlib.suppress(ExternalShutdownException):
         executor.spin()
-    except ExternalShutdownException:
-        pass
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pybullet
@@ -18,7 +19,7 @@ from giga_sim.arm_surfaces import read_link_surfaces
 from giga_sim.cell import Box, Cell
 from giga_sim.faults import ARM_STUCK, GRIPPER_JAMMED
 from giga_sim.mock_panda import JointReadings, MockPanda
-from giga_sim.object_sets import SPLITS, ObjectSet, ObjectSetError
+from giga_sim.object_sets import SPLITS, ObjectSet, ObjectSetError, Split
 from giga_sim.physics_world import STEP_RATE_HZ, PhysicsWorld
 from giga_sim.robot_description import panda_urdf_file
 from giga_sim.robot_profile import RobotProfile
@@ -83,6 +84,11 @@ class Settling:
 
 class SimulatedCell:
     """Everything that is simulated; `step` advances it by 1/240 s."""
+
+    arm: MockPanda
+    arm_follower: TrajectoryFollower
+    gripper: SimulatedGripper
+    readings: JointReadings
 
     def __init__(self, profile: RobotProfile, cell: Cell, *, gui: bool = False) -> None:
         """Set up an empty cell with the arm at home.
@@ -160,6 +166,8 @@ class SimulatedCell:
         SceneError, with a sentence, when there is no such scene or object set; then nothing has changed.
         """
         kind, objects = self._check_scene(request)
+        self.arm_follower.end(TrajectoryOutcome.CANCELED, "the scene was reset")
+        self.gripper.interrupt("the scene was reset", self.readings.width_m)
         self._populate((kind, objects, request.count, request.seed))
         return self._settle()
 
@@ -213,9 +221,6 @@ class SimulatedCell:
 
     def _populate(self, scene: tuple[SceneKind, ObjectSet, int, int] | None) -> None:
         """Empty the world and fill it: table, objects, then what is the cell's, then the arm at home."""
-        if hasattr(self, "arm_follower"):
-            self.arm_follower.end(TrajectoryOutcome.CANCELED, "the scene was reset")
-            self.gripper.interrupt("the scene was reset", self.readings.width_m)
         self.world.reset()
         self.world.add_table(self.cell.table)
         if scene is not None:
@@ -230,7 +235,7 @@ class SimulatedCell:
         self.arm.drive_fingers(opened)
         self.arm_follower = TrajectoryFollower(profile.arm_joints, hold_at(profile.home_rad))
         self.gripper = SimulatedGripper(profile.gripper_max_width_m, profile.gripper_force_n, opened)
-        self.readings: JointReadings = self.arm.read()
+        self.readings = self.arm.read()
 
     def _check_scene(self, request: SceneRequest) -> tuple[SceneKind, ObjectSet]:
         if request.seed < 0:
@@ -242,7 +247,9 @@ class SimulatedCell:
             key = (request.object_set, request.split)
             if key not in self._object_sets:
                 objects = ObjectSet.named(request.object_set)
-                self._object_sets[key] = objects if request.split == ALL_OBJECTS else objects.split(request.split)
+                self._object_sets[key] = (
+                    objects if request.split == ALL_OBJECTS else objects.split(cast(Split, request.split))
+                )
             return kind, self._object_sets[key]
         except (ValueError, ObjectSetError) as error:
             raise SceneError(str(error)) from error

@@ -1,8 +1,8 @@
 """The gripper's commands: what the fingers are told at each step, and how a command ends.
 
-Semantics are libfranka's: `move` goes to a width; `grasp` closes with a force until the fingers stop and succeeds when the
-width they stopped at is within the epsilons; a new command ends the one being carried out. Widths are the distance between
-the pads, the sum of both fingers' positions.
+Semantics are libfranka's: `move` goes to a width; `grasp` closes with a force until the fingers stop and succeeds when
+the width they stopped at is within the epsilons; a new command ends the one being carried out. Widths are the distance
+between the pads, the sum of both fingers' positions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class GripperCommandKind(Enum):
 
 @dataclass
 class GripperCommand:
-    """One command and, in the end, its outcome. `width_m` is the target (of a grasp: the width expected of the object)."""
+    """One command and, in the end, its outcome.
+
+    `width_m` is the target; of a grasp, the width expected of the object.
+    """
 
     kind: GripperCommandKind
     width_m: float
@@ -51,7 +54,7 @@ class GripperCommand:
 
 @dataclass(frozen=True)
 class FingerTarget:
-    """What the fingers are told for a step: a width to be at, its rate of change, and the force limit of each finger."""
+    """What the fingers are told for a step: a width to be at, its rate of change, each finger's force limit."""
 
     width_m: float
     rate_m_s: float
@@ -70,7 +73,7 @@ class SimulatedGripper:
     _homing_opens: bool = field(default=False, init=False)
 
     def start(self, command: GripperCommand, width_m: float) -> None:
-        """Carry out `command`; one that is being carried out ends without success. `width_m` is the measured width."""
+        """Carry out `command`, from the measured `width_m`; one that is being carried out ends without success."""
         self.interrupt("another gripper command was started", width_m)
         self._stalled_s = 0.0
         self._homing_opens = False

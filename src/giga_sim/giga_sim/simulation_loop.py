@@ -1,8 +1,8 @@
 """The thread that owns the simulation: it steps it, paces it against the wall clock, and runs what others ask for.
 
-Two modes. Free-running: time advances always. Lockstep: time advances only while something is going on (a goal, or things
-coming to rest after one) and then halts; a result is handed to its client at the halt, so that whatever the client does
-next begins at the same simulated time in every run, however long the client took.
+Two modes. Free-running: time advances always. Lockstep: time advances only while something is going on (a goal, or
+things coming to rest after one) and then halts; a result is handed to its client at the halt, so that whatever the
+client does next begins at the same simulated time in every run, however long the client took.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Pace:
     image_period_s: float = 0.5
 
 
-class SimulationStopped(RuntimeError):
+class SimulationStoppedError(RuntimeError):
     """The simulation's thread has ended; nothing that was asked of it will happen."""
 
 
@@ -113,7 +113,7 @@ class SimulationLoop:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Stop the thread and wait for it; what was asked and not done yet fails with SimulationStopped."""
+        """Stop the thread and wait for it; what was asked and not done yet fails with SimulationStoppedError."""
         self._stopping.set()
         self._requests.put(None)
         if self._thread.is_alive():
@@ -128,26 +128,21 @@ class SimulationLoop:
         return future
 
     def carry_out(self, begin: Callable[[], AnyActivity]) -> Future[AnyActivity]:
-        """Run `begin` in the simulation's thread; the future carries the activity it began once its outcome may be told.
+        """Run `begin` in the simulation's thread; the future carries the activity it began, once that has ended.
 
-        What `begin` raises, the future raises.
+        In lockstep that is told at the halt. What `begin` raises, the future raises.
         """
         told: Future[AnyActivity] = Future()
 
         def register() -> None:
-            try:
-                activity = begin()
-            except Exception as error:
-                told.set_exception(error)
-            else:
-                self._pending.append(_Pending(activity, told))
+            self._pending.append(_Pending(begin(), told))
 
-        def pass_on_stop(begun: Future[None]) -> None:
-            error = begun.exception()
+        def pass_on_failure(registered: Future[None]) -> None:
+            error = registered.exception()
             if error is not None:
                 told.set_exception(error)
 
-        self.ask(register).add_done_callback(pass_on_stop)
+        self.ask(register).add_done_callback(pass_on_failure)
         return told
 
     def _run(self) -> None:
@@ -168,9 +163,8 @@ class SimulationLoop:
                 else:
                     self._listener.on_halted()
         except Exception:
-            # The thread is the simulation: without it every client would wait for ever, so say so and let them fail.
+            # The thread is the simulation: say why it ended, then let every client fail.
             _LOGGER.exception("the simulation's thread ended with an error")
-            raise
         finally:
             self._stopping.set()
             self._drain()
@@ -246,16 +240,16 @@ class SimulationLoop:
             except queue.Empty:
                 break
             if request is not None:
-                request.future.set_exception(SimulationStopped(_STOPPED))
+                request.future.set_exception(SimulationStoppedError(_STOPPED))
         pending, self._pending = self._pending, []
         for unfinished in pending:
-            unfinished.told.set_exception(SimulationStopped(_STOPPED))
+            unfinished.told.set_exception(SimulationStoppedError(_STOPPED))
 
 
 def _fulfil(request: _Request[Result]) -> None:
     try:
         result = request.action()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
         request.future.set_exception(error)
     else:
         request.future.set_result(result)

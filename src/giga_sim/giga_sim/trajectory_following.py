@@ -1,8 +1,9 @@
 """One `follow_joint_trajectory` goal at a time: what the joints are told at each step, and how the goal ends.
 
 The behaviour is JointTrajectoryController's: tolerances may be empty (then unchecked), a new goal preempts the one
-being followed, cancelling holds the joints where they are. On top of it stands what the real arm adds: a commanded jump, or a
-lag that means the arm is held by something, ends in a reflex that stops the arm.
+being followed, cancelling holds the joints where they are. On top of it stands what the real arm adds: a commanded
+jump, or a lag that means the arm is held by something, ends in a reflex that stops the arm. Unlike the real one the
+arm recovers from it by itself: the next goal is followed.
 """
 
 from __future__ import annotations

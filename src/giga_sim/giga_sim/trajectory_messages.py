@@ -12,7 +12,7 @@ from control_msgs.msg import JointTolerance
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from giga_sim.joint_trajectory import JointSetpoint, TrajectoryPoint, TrajectoryRejected
+from giga_sim.joint_trajectory import JointSetpoint, TrajectoryPoint, TrajectoryRejectedError
 from giga_sim.state_messages import NANOSECONDS
 from giga_sim.trajectory_following import Tolerances, TrajectoryGoal, TrajectoryOutcome
 
@@ -29,12 +29,12 @@ _ERROR_CODES = {
 def points_from(message: JointTrajectoryMessage) -> list[TrajectoryPoint]:
     """The points of a trajectory message, joints in the message's order.
 
-    Raises TrajectoryRejected for efforts, which a position controller has no use for.
+    Raises TrajectoryRejectedError for efforts, which a position controller has no use for.
     """
     points = []
     for index, point in enumerate(message.points):
         if len(point.effort) > 0:
-            raise TrajectoryRejected(f"point {index} has efforts; this controller takes positions")
+            raise TrajectoryRejectedError(f"point {index} has efforts; this controller takes positions")
         points.append(
             TrajectoryPoint(
                 time_s=seconds_from(point.time_from_start),
@@ -50,7 +50,7 @@ def tolerances_from(goal: FollowJointTrajectory.Goal, joint_names: Sequence[str]
     """The goal's tolerances, in the order of `joint_names`; what it leaves out is unchecked.
 
     As control_msgs says: 0 means unspecified, a negative value means unchecked; both are unchecked here.
-    Raises TrajectoryRejected for a joint that the controller does not have.
+    Raises TrajectoryRejectedError for a joint that the controller does not have.
     """
     infinite = np.full(len(joint_names), np.inf)
     path, position, velocity = infinite.copy(), infinite.copy(), infinite.copy()
@@ -103,7 +103,9 @@ def _point_message(setpoint: JointSetpoint, elapsed_s: float) -> JointTrajectory
 
 def _joint_index(tolerance: JointTolerance, joint_names: Sequence[str]) -> int:
     if tolerance.name not in joint_names:
-        raise TrajectoryRejected(f"a tolerance names the joint {tolerance.name!r}, which the controller does not have")
+        raise TrajectoryRejectedError(
+            f"a tolerance names the joint {tolerance.name!r}, which the controller does not have"
+        )
     return list(joint_names).index(tolerance.name)
 
 
