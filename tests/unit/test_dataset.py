@@ -131,8 +131,8 @@ def test_a_folder_without_a_data_set_is_named(tmp_path: Path) -> None:
 
 
 def test_data_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("GIGA_DATA", raising=False)
-    assert data_root() == tmp_path / "giga"
+    assert data_root() == tmp_path / ".cache" / "giga"
     monkeypatch.setenv("GIGA_DATA", str(tmp_path / "elsewhere"))
     assert data_root() == tmp_path / "elsewhere"

@@ -96,12 +96,9 @@ def scene_file_name(scene: str, seed: int) -> str:
 
 
 def data_root() -> Path:
-    """The folder for data sets and runs: $GIGA_DATA, or ``giga`` in the user's cache. Not made here."""
+    """The folder for data sets and runs: $GIGA_DATA, by default ~/.cache/giga. Not made here."""
     named = os.environ.get("GIGA_DATA")
-    if named:
-        return Path(named).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "giga"
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "giga"
 
 
 class DatasetWriter:

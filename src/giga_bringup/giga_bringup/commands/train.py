@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import torch
+
     from giga_perception.dataset import DatasetError, data_root, read_dataset_header
     from giga_perception.loss_curve import write_loss_curve
     from giga_perception.model_card import card_markdown, training_card
