@@ -58,7 +58,7 @@ def test_text_says_the_same() -> None:
     text = summary_text(SUMMARY)
     assert "50.0%" in text
     assert "1.00 of 2.50" in text
-    assert "lifted, 42 mm wide" in attempt_line(SUMMARY.attempts[0])
+    assert "lifted, 42 mm between the pads" in attempt_line(SUMMARY.attempts[0])
     assert "failed: the fingers closed on nothing" in attempt_line(SUMMARY.attempts[2])
 
 

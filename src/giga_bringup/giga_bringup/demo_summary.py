@@ -82,19 +82,22 @@ class Summary:
 
 def attempt_line(attempt: Attempt) -> str:
     """An attempt, as it is printed when it has ended."""
-    end = f"lifted, {attempt.measured_width_m * 1e3:.0f} mm wide" if attempt.success else f"failed: {attempt.message}"
+    width_mm = attempt.measured_width_m * 1e3
+    end = f"lifted, {width_mm:.0f} mm between the pads" if attempt.success else f"failed: {attempt.message}"
     return (
-        f"  attempt {attempt.number}: {end}  (quality {attempt.quality:.2f}, {attempt.candidates} candidates, "
-        f"detection {attempt.detection_ms:.0f} ms, planning {attempt.planning_ms:.0f} ms)"
+        f"  attempt {attempt.number} (quality {attempt.quality:.2f}, {attempt.candidates} candidates, "
+        f"detection {attempt.detection_ms:.0f} ms, planning {attempt.planning_ms:.0f} ms): {end}"
     )
 
 
 def round_line(each: Round) -> str:
     """A round, when it has ended."""
-    reason = each.reason.replace("_", " ")
-    explanation = f": {each.message}" if each.message else ""
-    count = len(each.attempts)
-    return f"  {each.successes} of {len(each.objects)} lifted in {count} attempts; ended by {reason}{explanation}"
+    # Why the last attempt failed stands in its own line already.
+    explanation = f": {each.message}" if each.message and not each.attempts else ""
+    return (
+        f"  {each.successes} of {len(each.objects)} lifted in {len(each.attempts)} attempts; "
+        f"ended by {each.reason.replace('_', ' ')}{explanation}"
+    )
 
 
 def summary_text(summary: Summary) -> str:
