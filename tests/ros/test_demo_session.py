@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,11 @@ def run(tmp_path: Path, **changes: Any) -> demo.Summary:
     return demo.run_demo(DemoRequest(**(request | changes)), 0, tmp_path / "nodes.log")
 
 
-def assert_all_ended(log: Path) -> None:
-    """No process that the log says was started is still there."""
-    for part in log.read_text().split("process started with pid [")[1:]:
-        assert not Path(f"/proc/{part.split(']')[0]}").exists()
+def running(log: Path) -> list[str]:
+    """The processes that the log says were started and that are still there."""
+    pids = [part.split("]")[0] for part in log.read_text().split("process started with pid [")[1:]]
+    assert pids, log.read_text()
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def test_rounds_are_run_printed_and_written(fake_cell, drawn, tmp_path: Path, capsys) -> None:
@@ -84,7 +86,7 @@ def test_rounds_are_run_printed_and_written(fake_cell, drawn, tmp_path: Path, ca
     assert scene.image.header.stamp.sec == 1  # the first scene's, not an older or newer one
     assert scene.T_camera_workspace.translation[2] == pytest.approx(-0.6)
     assert [each.success for each in tried] == [True, False, False]
-    assert_all_ended(tmp_path / "nodes.log")
+    assert not running(tmp_path / "nodes.log")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_what_goes_wrong_is_named(
     with pytest.raises(UserError, match=words):
         run(tmp_path)
     log = tmp_path / "nodes.log"
-    assert_all_ended(log)
+    assert not running(log)
     if fault == "clear_hangs":
         assert "the goal was canceled" in log.read_text()
 
@@ -118,3 +120,17 @@ def test_a_scene_that_the_simulator_refuses(fake_cell, drawn, tmp_path: Path) ->
         UserError, match="could not set the packed scene of seed -1: a fake cell knows no seed below zero"
     ):
         run(tmp_path, seed=-1)
+
+
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_nothing_outlives_the_demo(
+    fake_cell, start_process, wait_for, monkeypatch: pytest.MonkeyPatch, signal_number: int, status: int
+) -> None:
+    monkeypatch.setenv("FAKE_CELL", "clear_hangs")
+    handle = start_process([sys.executable, "-m", "giga_bringup", "demo"], "demo")
+    wait_for(lambda: "Round 1 of 1" in handle.output(), 60.0, "the first round")
+    os.kill(handle.process.pid, signal_number)
+    assert handle.process.wait(30) == status
+    assert "Traceback" not in handle.output()
+    log = Path(handle.output().split("output goes to ")[1].split()[0])
+    wait_for(lambda: not running(log), 30.0, "every node to end")
