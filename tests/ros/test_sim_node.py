@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 pytestmark = pytest.mark.ros
 
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 TIMEOUT_S = 30.0
 ARM_JOINTS = [f"panda_joint{number}" for number in range(1, 8)]
 HOME = np.array([0.0, -0.785398, 0.0, -2.356194, 0.0, 1.570796, 0.785398])
@@ -120,16 +122,8 @@ def client(ros_domain, start_process, wait_for):
 
 
 def node_arguments():
-    from pathlib import Path
-
-    config = Path(__file__).resolve().parents[2] / "config"
-    return [
-        "--ros-args",
-        "-p",
-        f"cell_file:={config / 'cell.yaml'}",
-        "-p",
-        f"robot_file:={config / 'robots' / 'panda.yaml'}",
-    ]
+    cell_file, robot_file = CONFIG / "cell.yaml", CONFIG / "robots" / "panda.yaml"
+    return ["--ros-args", "-p", f"cell_file:={cell_file}", "-p", f"robot_file:={robot_file}"]
 
 
 @pytest.fixture
@@ -160,7 +154,6 @@ AWAY = HOME + np.array([0.3, 0.1, -0.2, 0.1, 0.2, -0.1, 0.3])
 
 
 def test_reaches_the_end_of_a_trajectory(fresh):
-    before = seconds(fresh.newest("/joint_states").header.stamp)
     feedbacks = []
     names = list(reversed(ARM_JOINTS))
     goal = trajectory_goal([(0.5, AWAY[::-1] / 2 + HOME[::-1] / 2), (1.0, AWAY[::-1])], names)
@@ -325,7 +318,7 @@ def test_gripper_bridge_maps_as_the_driver_does(fresh):
 def test_the_same_seed_sets_the_same_scene(client):
     answers = [client.call(client.reset_scene, scene="pile", count=4, seed=seed) for seed in (7, 8, 7)]
     assert all(answer.success for answer in answers)
-    first, other, again = answers
+    first, _, again = answers
     assert first.object_names
     assert first.object_poses[0].header.frame_id == "workspace"
     poses = [[str(stamped.pose) for stamped in answer.object_poses] for answer in answers]

@@ -19,7 +19,10 @@ Quaternion = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class LinkJoint:
-    """A joint of the tree: child frame relative to parent frame at position 0, and the axis it moves about or along."""
+    """A joint of the tree: child frame relative to parent frame at position 0, and how it moves.
+
+    `axis` is the axis in the child's frame, `axis_in_parent` the same in the parent's.
+    """
 
     name: str
     kind: str
@@ -28,6 +31,7 @@ class LinkJoint:
     translation_m: Vector
     rotation_xyzw: Quaternion
     axis: Vector
+    axis_in_parent: Vector
 
     def child_pose(self, position: float) -> tuple[Vector, Quaternion]:
         """Translation and rotation of the child in the parent at `position` (rad or m)."""
@@ -37,7 +41,7 @@ class LinkJoint:
             turn = (self.axis[0] * sine, self.axis[1] * sine, self.axis[2] * sine, math.cos(half))
             return self.translation_m, _product(self.rotation_xyzw, turn)
         if self.kind == "prismatic":
-            shift = _rotated(self.rotation_xyzw, self.axis)
+            shift = self.axis_in_parent
             x, y, z = self.translation_m
             moved = (x + position * shift[0], y + position * shift[1], z + position * shift[2])
             return moved, self.rotation_xyzw
@@ -50,9 +54,11 @@ def read_link_joints(urdf_text: str) -> tuple[LinkJoint, ...]:
     for element in ElementTree.fromstring(urdf_text).findall("joint"):
         origin = element.find("origin")
         attributes: Mapping[str, str] = origin.attrib if origin is not None else {}
-        roll_pitch_yaw = _vector(attributes.get("rpy", "0 0 0"))
-        x, y, z, w = Rotation.from_euler("xyz", roll_pitch_yaw).as_quat()
-        axis = element.find("axis")
+        rotation = Rotation.from_euler("xyz", _vector(attributes.get("rpy", "0 0 0")))
+        x, y, z, w = rotation.as_quat().tolist()
+        axis_element = element.find("axis")
+        axis = _vector(axis_element.get("xyz", "1 0 0") if axis_element is not None else "1 0 0")
+        axis_x, axis_y, axis_z = rotation.apply(axis).tolist()
         joints.append(
             LinkJoint(
                 name=_required(element, "name"),
@@ -60,8 +66,9 @@ def read_link_joints(urdf_text: str) -> tuple[LinkJoint, ...]:
                 parent_frame=_link(element, "parent"),
                 child_frame=_link(element, "child"),
                 translation_m=_vector(attributes.get("xyz", "0 0 0")),
-                rotation_xyzw=(float(x), float(y), float(z), float(w)),
-                axis=_vector(axis.get("xyz", "1 0 0") if axis is not None else "1 0 0"),
+                rotation_xyzw=(x, y, z, w),
+                axis=axis,
+                axis_in_parent=(axis_x, axis_y, axis_z),
             )
         )
     return tuple(joints)
@@ -96,7 +103,3 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
         aw * bw - ax * bx - ay * by - az * bz,
     )
 
-
-def _rotated(q: Quaternion, v: Vector) -> Vector:
-    x, y, z = Rotation.from_quat(q).apply(v)
-    return float(x), float(y), float(z)

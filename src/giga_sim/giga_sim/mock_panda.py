@@ -20,6 +20,8 @@ from giga_sim.simulated_gripper import FingerTarget
 
 POSITION_GAIN = 0.3
 FINGER_POSITION_GAIN = 0.3
+# Velocities fed forward stay below this many times the joints' limits.
+FEED_FORWARD_LIMIT = 2.0
 # The fingers' pads, as those of the free hand.
 FINGER_LATERAL_FRICTION = 1.0
 FINGER_SPINNING_FRICTION = 0.1
@@ -94,9 +96,15 @@ class MockPanda:
         self._finger_setpoint_m = width_m / 2.0
 
     def drive_arm(self, positions: np.ndarray) -> None:
-        """Lead the arm from where it was last told to be to `positions` [7] during the coming step."""
+        """Lead the arm from where it was last told to be to `positions` [7] during the coming step.
+
+        Positions too far from there for the joints' velocity limits (after a stop) are taken over as they are.
+        """
         client = self._client
         velocities = (positions - self._setpoint) / self._time_step_s
+        if np.any(np.abs(velocities) > FEED_FORWARD_LIMIT * self._profile.limits.velocity_rad_s):
+            self._setpoint = np.array(positions, dtype=float)
+            velocities = np.zeros(len(positions))
         client.setJointMotorControlArray(
             self.body,
             self._arm,
@@ -107,10 +115,6 @@ class MockPanda:
             positionGains=self._arm_gains,
             velocityGains=self._arm_velocity_gains,
         )
-        self._setpoint = np.array(positions, dtype=float)
-
-    def hold_arm_from(self, positions: np.ndarray) -> None:
-        """Take `positions` [7] as the setpoint without a motion towards it (after a stop)."""
         self._setpoint = np.array(positions, dtype=float)
 
     def drive_fingers(self, target: FingerTarget) -> None:

@@ -189,7 +189,6 @@ class SimulatedCell:
     def stop_arm(self, outcome: TrajectoryOutcome, message: str) -> None:
         """Hold the arm where it is and end its goal, if it has one."""
         self.arm_follower.hold(self.readings.arm_positions)
-        self.arm.hold_arm_from(self.readings.arm_positions)
         self.arm_follower.end(outcome, message)
 
     def stop_gripper(self, reason: str) -> None:
@@ -202,7 +201,7 @@ class SimulatedCell:
             self.faults.discard(name)
             return
         self.faults.add(name)
-        # A drive that is told nothing new keeps its last target; that is to be where the joints are.
+        # A drive that is told nothing new keeps its last target; the first call brings it there, the second stops it.
         if name == ARM_STUCK:
             self.arm.drive_arm(self.readings.arm_positions)
             self.arm.drive_arm(self.readings.arm_positions)
