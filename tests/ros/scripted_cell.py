@@ -1,4 +1,4 @@
-"""A cell without physics: arm, gripper, planner and perception that answer at once over real DDS, and keep their contracts.
+"""A cell without physics: arm, gripper, planner and perception over real DDS, which keep their contracts.
 
 It notes the order in which it was called, refuses what the real drivers refuse, and fails where a test tells it to. The
 first joint's angle says where the arm is: each place of a pick has its own.
@@ -6,6 +6,8 @@ first joint's angle says where the arm is: each place of a pick has its own.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +23,13 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, ShutdownException
+from rclpy.executors import (
+    Executor,
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    ShutdownException,
+    SingleThreadedExecutor,
+)
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from shape_msgs.msg import Mesh
@@ -36,6 +44,8 @@ MOTION_S = 0.06
 START_TOLERANCE_RAD = 0.011
 SCENE_ID = "scene-1"
 FULL_OPENING_M = 0.08
+# Motions block; so many may be under way, with their cancels, and the services.
+SERVER_THREADS = 8
 
 
 def trajectory_to(start: list[float], place: str) -> JointTrajectory:
@@ -116,7 +126,7 @@ class ScriptedCell(Node):
     def _judge(self, goal: Any) -> GoalResponse:
         if isinstance(goal, FollowJointTrajectory.Goal):
             times = [Duration.from_msg(point.time_from_start).nanoseconds for point in goal.trajectory.points]
-            rising = all(a < b for a, b in zip(times, times[1:], strict=False))
+            rising = all(a < b for a, b in itertools.pairwise(times))
             if sorted(goal.trajectory.joint_names) != ARM or not times or not rising:
                 self.violations.append("a trajectory no controller takes")
                 return GoalResponse.REJECT
@@ -251,22 +261,26 @@ class ScriptedCell(Node):
 
 
 class Spinning:
-    """A node spun in a thread of its own, with a context of its own."""
+    """A node spun in a thread of its own, with a context of its own.
 
-    def __init__(self, make_node: Callable[[Context], Node]) -> None:
+    Servers that block want several `threads`; action clients want one, since rclpy's keep their books without a lock.
+    """
+
+    def __init__(self, make_node: Callable[[Context], Node], threads: int = 1) -> None:
         self.context = Context()
         rclpy.init(context=self.context)
         self.node = make_node(self.context)
-        self._executor = MultiThreadedExecutor(8, context=self.context)
+        if threads > 1:
+            self._executor: Executor = MultiThreadedExecutor(threads, context=self.context)
+        else:
+            self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ShutdownException, ExternalShutdownException):
             self._executor.spin()
-        except (ShutdownException, ExternalShutdownException):
-            pass
 
     def run(self, coroutine: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:
         """Carry out a coroutine on the executor and return its value."""

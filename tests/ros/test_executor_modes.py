@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ def start_bench(ros_domain: int, start_process: Any, wait_for: Any) -> Iterator[
         bench = Bench()
         ended.extend((process.stop, bench.close))
         wait_for(bench.client.execute.server_is_ready, 30.0, "executor_node offers execute_grasp")
+        time.sleep(0.5)  # the graph shows a server a moment before it is connected, and nothing tells when it is
         return bench
 
     yield start

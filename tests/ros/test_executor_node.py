@@ -17,7 +17,7 @@ from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from scripted_cell import HOME, PLACES, ScriptedCell, Spinning
+from scripted_cell import HOME, PLACES, SERVER_THREADS, ScriptedCell, Spinning
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -51,7 +51,7 @@ class Bench:
     """The scripted cell, a client, and what tests do with the two."""
 
     def __init__(self) -> None:
-        self.cell_thread = Spinning(ScriptedCell)
+        self.cell_thread = Spinning(ScriptedCell, SERVER_THREADS)
         self.client_thread = Spinning(Client)
         self.cell: ScriptedCell = self.cell_thread.node
         self.client: Client = self.client_thread.node

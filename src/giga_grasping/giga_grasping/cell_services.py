@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from giga_msgs.srv import DetectGrasps, PlanGrasp, PlanMotion, ReconstructScene, SetScene
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.client import Client
 from rclpy.node import Node
@@ -18,7 +19,6 @@ from giga_grasping.interruption import Interruption
 from giga_grasping.pick_outcome import Candidate, PickError, PickOutcome
 from giga_grasping.pick_sequence import GraspPlan, MotionPlan, PoseGoal
 from giga_grasping.ros_calls import RosCalls
-from giga_msgs.srv import DetectGrasps, PlanGrasp, PlanMotion, ReconstructScene, SetScene
 
 
 class CellServices:
@@ -38,7 +38,7 @@ class CellServices:
         """What is not there, in words."""
         wanted: list[Client] = [self.plan_grasp, self.plan_motion, self.set_scene]
         wanted += [self.detect, self.reconstruct] if with_perception else []
-        return [f"service {client.service_name}" for client in wanted if not client.service_is_ready()]
+        return [f"service {client.service_name}" for client in wanted if not self.calls.is_ready(client)]
 
 
 class PlanningServices:

@@ -15,10 +15,12 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from giga_msgs.action import ClearTable, ExecuteGrasp
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -41,7 +43,6 @@ from giga_grasping.robot_interface import RobotInterface
 from giga_grasping.robot_profile import load_robot_profile
 from giga_grasping.single_worker import SingleWorker, Work
 from giga_grasping.working_cell import CellClients, WorkingCell
-from giga_msgs.action import ClearTable, ExecuteGrasp
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 IDLE = "idle"
@@ -57,7 +58,7 @@ class ExecutorNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("executor_node")
         self._settings = self._declare_parameters()
-        profile = self._settings.robot_profile
+        profile = self._settings.robot_file
         self._profile = load_robot_profile(Path(profile) if profile else find_configuration("robots/panda.yaml"))
         self._group = ReentrantCallbackGroup()
         self._active = False
@@ -351,7 +352,7 @@ def main(args: list[str] | None = None) -> None:
         signal.signal(number, lambda *_: ended.set())
     try:
         node = ExecutorNode()
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ParameterException, ValueError) as error:
         rclpy.shutdown()
         raise SystemExit(f"executor_node: {error}") from error
     executor = SingleThreadedExecutor()

@@ -11,7 +11,7 @@ class ExecutorParameters:
     """The executor's parameters; `TABLE` says what each means."""
 
     autostart: bool = True
-    robot_profile: str = ""
+    robot_file: str = ""
     confirm: bool = False
     dry_run: bool = False
     max_candidates: int = 10
@@ -52,7 +52,7 @@ class Row:
 
 TABLE = (
     Row("autostart", None, None, "", "configure and activate at the start, without a lifecycle manager"),
-    Row("robot_profile", None, None, "", "path of the robot profile; empty = config/robots/panda.yaml"),
+    Row("robot_file", None, None, "", "path of the robot profile; empty = config/robots/panda.yaml"),
     Row("confirm", None, None, "", "wait for a call of ~/confirm before each motion of arm or gripper"),
     Row("dry_run", None, None, "", "plan and show, but move nothing"),
     Row("max_candidates", 1, 1000, "", "at most this many grasps, best first, go to the planner for one attempt"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from geometry_msgs.msg import Pose, PoseStamped
+from giga_msgs.msg import Grasp, GraspArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_grasping.pick_outcome import Candidate, PickError, PickOutcome
 from giga_grasping.pick_sequence import PoseGoal
-from giga_msgs.msg import Grasp, GraspArray
 
 
 def transform_from_pose(pose: Pose) -> RigidTransform:

@@ -16,6 +16,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -28,8 +29,7 @@ from giga_grasping.ros_calls import RosCalls, succeeded, was_canceled
 
 FloatArray = NDArray[np.float64]
 
-# How long to wait for a joint reading newer than the end of a motion, before the last one will do: a simulation that
-# stands still repeats its state about twice a second.
+# How long to wait for a joint reading that is newer than the end of the last motion, before the last one has to do.
 FRESH_READING_TIMEOUT_S = 1.0
 # How long an arm may take to settle at the start of the next trajectory.
 SETTLING_TIMEOUT_S = 2.0
@@ -49,10 +49,24 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One joint_states message and the wall time at which it came."""
+    """One joint_states message: its stamp on the node's clock, and the wall time at which it came."""
 
     positions: Mapping[str, float]
+    stamp: Time
     received_s: float
+
+
+@dataclass(frozen=True)
+class MotionEnd:
+    """When a motion ended, on the node's clock and in wall time."""
+
+    stamp: Time
+    ended_s: float
+
+    def is_before(self, reading: Reading) -> bool:
+        # A simulation that stands still has stamped its last reading with the time at which the motion ended, and says
+        # nothing more; a driver's stamps may be off against our clock, but its readings keep coming.
+        return reading.stamp >= self.stamp or reading.received_s > self.ended_s
 
 
 class RobotInterface:
@@ -70,6 +84,7 @@ class RobotInterface:
         self.move = ActionClient(node, Move, self.move_name, callback_group=group)
         self.grasp = ActionClient(node, Grasp, self.grasp_name, callback_group=group)
         self.latest: Reading | None = None
+        self.last_end: MotionEnd | None = None
         # Only the newest reading counts, and there are many.
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         node.create_subscription(JointState, "joint_states", self._on_joint_states, newest, callback_group=group)
@@ -78,7 +93,12 @@ class RobotInterface:
         positions = dict(zip(message.name, message.position, strict=False))
         if self.latest is not None and not set(self.latest.positions) <= set(positions):
             positions = {**self.latest.positions, **positions}  # arm and gripper may publish one by one
-        self.latest = Reading(positions, time.monotonic())
+        stamp = Time.from_msg(message.header.stamp, clock_type=self.node.get_clock().clock_type)
+        self.latest = Reading(positions, stamp, time.monotonic())
+
+    def note_motion_end(self) -> None:
+        """From now on only readings that are newer than this moment say where the robot is."""
+        self.last_end = MotionEnd(self.node.get_clock().now(), time.monotonic())
 
     def missing(self) -> list[str]:
         """What of the robot is not there, in words."""
@@ -87,7 +107,7 @@ class RobotInterface:
             (self.move, self.move_name),
             (self.grasp, self.grasp_name),
         )
-        absent = [f"action server {name}" for client, name in servers if not client.server_is_ready()]
+        absent = [f"action server {name}" for client, name in servers if not self.calls.is_ready(client)]
         wanted = (*self.profile.arm_joints, *self.profile.finger_joints)
         if self.latest is None:
             absent.append("topic joint_states (no message yet)")
@@ -116,7 +136,7 @@ class RobotMotion:
         return bool(np.max(np.abs(offset)) < self._parameters.home_tolerance_rad)
 
     def finger_opening_m(self) -> float:
-        positions = self._fresh_reading().positions
+        positions = self._reading().positions
         return float(sum(positions[name] for name in self._profile.finger_joints))
 
     def open_gripper(self) -> None:
@@ -138,7 +158,7 @@ class RobotMotion:
         planned_s = Duration.from_msg(trajectory.points[-1].time_from_start).nanoseconds / 1e9
         timeout_s = self._parameters.motion_timeout_factor * planned_s + self._parameters.motion_timeout_margin_s
         name = self._robot.controller_name
-        status, result = self._robot.calls.perform(self._robot.controller, name, goal, timeout_s, self._interruption)
+        status, result = self._perform(self._robot.controller, name, goal, timeout_s)
         if succeeded(status) and result.error_code == FollowJointTrajectory.Result.SUCCESSFUL:
             return
         self._raise_if_stopped(status)
@@ -150,7 +170,7 @@ class RobotMotion:
         """Back along a trajectory, from the place on it that the arm has reached to its start."""
         positions = np.array([point.positions for point in trajectory.points])
         times = np.array([Duration.from_msg(point.time_from_start).nanoseconds / 1e9 for point in trajectory.points])
-        readings = self._fresh_reading().positions
+        readings = self._reading().positions
         current = np.array([readings[name] for name in trajectory.joint_names])
         back = JointTrajectory(joint_names=trajectory.joint_names)
         for time_s, position, velocity in zip(*way_back(positions, times, current), strict=True):
@@ -163,18 +183,22 @@ class RobotMotion:
         return np.array([reading.positions[name] for name in self._profile.arm_joints])
 
     def _reading(self) -> Reading:
-        latest = self._robot.latest
-        if latest is None:
-            raise PickError(PickOutcome.NOT_READY, "no joint_states came: is the robot's driver running?")
-        return latest
-
-    def _fresh_reading(self) -> Reading:
-        """A reading that came after this call, or the last one when the simulation stands still and repeats nothing."""
-        called_s = time.monotonic()
-        while self._reading().received_s <= called_s and time.monotonic() - called_s < FRESH_READING_TIMEOUT_S:
+        """The newest reading, from after the last motion: the end of a goal and joint_states race each other."""
+        deadline_s = time.monotonic() + FRESH_READING_TIMEOUT_S
+        while True:
+            latest, last_end = self._robot.latest, self._robot.last_end
+            if latest is None:
+                raise PickError(PickOutcome.NOT_READY, "no joint_states came: is the robot's driver running?")
+            if last_end is None or last_end.is_before(latest) or time.monotonic() > deadline_s:
+                return latest
             self._interruption.check()
             time.sleep(0.005)
-        return self._reading()
+
+    def _perform(self, client: ActionClient, name: str, goal: Any, timeout_s: float) -> tuple[int, Any]:
+        try:
+            return self._robot.calls.perform(client, name, goal, timeout_s, self._interruption)
+        finally:
+            self._robot.note_motion_end()
 
     def _require_start(self, trajectory: JointTrajectory, purpose: str) -> None:
         first = dict(zip(trajectory.joint_names, trajectory.points[0].positions, strict=True))
@@ -199,7 +223,7 @@ class RobotMotion:
     def _perform_gripper(self, client: ActionClient, name: str, goal: Any, verb: str) -> None:
         timeout_s = self._parameters.gripper_timeout_s
         try:
-            status, result = self._robot.calls.perform(client, name, goal, timeout_s, self._interruption)
+            status, result = self._perform(client, name, goal, timeout_s)
         except PickError as failure:
             if failure.outcome is PickOutcome.EXECUTION_FAILED:
                 raise PickError(PickOutcome.GRIPPER_FAILED, failure.message) from failure

@@ -21,6 +21,8 @@ from giga_grasping.interruption import POLL_PERIOD_S, Interruption
 from giga_grasping.pick_outcome import PickError, PickOutcome
 
 DISCOVERY_TIMEOUT_S = 5.0
+# The graph shows a server a moment before its connections are made; what is sent in between is lost.
+CONNECTION_S = 0.3
 CANCEL_TIMEOUT_S = 3.0
 # How often the graph is asked whether a server still exists.
 PRESENCE_PERIOD_S = 0.5
@@ -62,6 +64,14 @@ class RosCalls:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._first_seen_s: dict[Client | ActionClient, float] = {}
+
+    def is_ready(self, client: Client | ActionClient) -> bool:
+        """Whether the server is there and has been for long enough to be connected."""
+        if not _is_there(client):
+            self._first_seen_s.pop(client, None)
+            return False
+        return time.monotonic() - self._first_seen_s.setdefault(client, time.monotonic()) >= CONNECTION_S
 
     def call(self, client: Client, request: Any, timeout_s: float, interruption: Interruption) -> Any:
         """Call a service and return its response.
@@ -70,12 +80,12 @@ class RosCalls:
             PickError: NOT_READY when nobody offers it, TIMED_OUT without an answer, or the interruption's cause.
         """
         name = client.service_name
-        self._require(client.service_is_ready, f"the service {name}", interruption)
+        self._require(client, f"the service {name}", interruption)
 
         async def exchange() -> Any:
             return await client.call_async(request)
 
-        return self._watch(exchange, client.service_is_ready, timeout_s, f"the service {name}", interruption)
+        return self._watch(exchange, client, timeout_s, f"the service {name}", interruption)
 
     def perform(
         self, client: ActionClient, name: str, goal: Any, timeout_s: float, interruption: Interruption
@@ -85,7 +95,7 @@ class RosCalls:
         Raises:
             PickError: NOT_READY, EXECUTION_FAILED when the goal is refused, TIMED_OUT, or the interruption's cause.
         """
-        self._require(client.server_is_ready, f"the action server {name}", interruption)
+        self._require(client, f"the action server {name}", interruption)
         handles: list[Any] = []
         abandoned = threading.Event()
 
@@ -103,16 +113,14 @@ class RosCalls:
             for handle in handles:
                 await handle.cancel_goal_async()
 
-        answer = self._watch(
-            exchange, client.server_is_ready, timeout_s, f"the action server {name}", interruption, cancel
-        )
+        answer = self._watch(exchange, client, timeout_s, f"the action server {name}", interruption, cancel)
         if answer is None:
             raise PickError(PickOutcome.EXECUTION_FAILED, f"the action server {name} refused the goal")
         return answer.status, answer.result
 
-    def _require(self, is_there: Callable[[], bool], what: str, interruption: Interruption) -> None:
+    def _require(self, client: Client | ActionClient, what: str, interruption: Interruption) -> None:
         deadline_s = time.monotonic() + DISCOVERY_TIMEOUT_S
-        while not is_there():
+        while not self.is_ready(client):
             interruption.check()
             if time.monotonic() > deadline_s:
                 raise PickError(PickOutcome.NOT_READY, f"{what} is not there: start the node that offers it")
@@ -121,7 +129,7 @@ class RosCalls:
     def _watch(
         self,
         coroutine: Callable[[], Awaitable[Any]],
-        is_there: Callable[[], bool],
+        client: Client | ActionClient,
         timeout_s: float,
         what: str,
         interruption: Interruption,
@@ -138,7 +146,7 @@ class RosCalls:
                     raise PickError(PickOutcome.TIMED_OUT, f"{what} did not answer within {timeout_s:.0f} s")
                 if now_s > next_look_s:
                     next_look_s = now_s + PRESENCE_PERIOD_S
-                    if not is_there() and not exchange.wait(PRESENCE_PERIOD_S):
+                    if not _is_there(client) and not exchange.wait(PRESENCE_PERIOD_S):
                         raise PickError(PickOutcome.NOT_READY, f"{what} went away while it was at work")
         except PickError:
             if cancel is not None:
@@ -148,6 +156,10 @@ class RosCalls:
                 exchange.abandon(self._node)
             raise
         return exchange.value()
+
+
+def _is_there(client: Client | ActionClient) -> bool:
+    return bool(client.service_is_ready() if isinstance(client, Client) else client.server_is_ready())
 
 
 def succeeded(status: int) -> bool:
