@@ -25,6 +25,8 @@ from planning_cell import (
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_grasping.cell import BoxObstacle
+from giga_grasping.collision_scene import Clearances
+from giga_grasping.configuration import ConfigurationError
 from giga_grasping.grasp_planner import GraspPlan, plan_grasp, retreat_direction
 from giga_grasping.motion_planner import goals_of_joints, goals_of_name, goals_of_pose, plan_motion
 from giga_grasping.planning_context import PlannerSettings, PlanningContext
@@ -33,6 +35,8 @@ from giga_grasping.scene_store import PerceivedScene
 from giga_grasping.timing import scaled_limits
 
 LIMITS = scaled_limits(profile().limits, 0.6, 0.6)
+# Approach along x, closing along y.
+FORWARDS = Rotation.from_matrix(np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]))
 CLOSED_ALONG_X = DOWN * Rotation.from_euler("z", 90.0, degrees=True)
 
 
@@ -137,8 +141,7 @@ def test_both_turns_of_a_grasp_are_tried() -> None:
 
 
 def test_a_grasp_from_the_side_is_lifted_straight_up() -> None:
-    forwards = Rotation.from_matrix(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
-    plan = plan_grasp(context(), scene_of(), home(), [tcp_pose([0.15, 0.15, 0.15], forwards)])
+    plan = plan_grasp(context(), scene_of(), home(), [tcp_pose([0.15, 0.15, 0.15], FORWARDS)])
     assert_sound(plan)
     np.testing.assert_allclose(retreat_direction(plan.T_base_tcp), [0.0, 0.0, 1.0])
     np.testing.assert_allclose(retreat_direction(tcp_pose([0, 0, 0.1])), [0.0, 0.0, 1.0], atol=1e-12)
@@ -158,6 +161,11 @@ def test_a_grasp_a_little_too_low_is_lifted_and_says_so() -> None:
     assert caught.value.outcome is PlanningOutcome.IN_COLLISION
 
 
+def test_a_tolerance_deeper_than_a_finger_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match=r"0\.02 m"):
+        PlanningContext(arm(), cell(), PlannerSettings(clearances=Clearances(fingers_rest_m=-0.02)))
+
+
 def test_no_candidates() -> None:
     assert outcome_of([], scene_of()).outcome is PlanningOutcome.NO_CANDIDATES
 
@@ -174,14 +182,29 @@ def test_in_collision_at_the_grasp() -> None:
     assert outcome_of([tcp_pose([0.15, 0.15, 0.08])], scene).outcome is PlanningOutcome.IN_COLLISION
 
 
-def test_retreat_blocked_by_a_shelf() -> None:
-    # A shelf 5 cm over the finger ends: free at the grasp, but not on the way straight up.
-    forwards = Rotation.from_matrix(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+def grasp_under_a_shelf(gap_m: float) -> tuple[RigidTransform, PerceivedScene]:
+    """A grasp from the side, and a shelf that much over the middle of the fingers."""
     shelf = standing_box(0.165, 0.15, [0.03, 0.2, 0.01])
-    shelf.apply_translation([0.0, 0.0, 0.20])
-    error = outcome_of([tcp_pose([0.15, 0.15, 0.20], forwards)], scene_of(shelf))
+    shelf.apply_translation([0.0, 0.0, 0.15 + gap_m])
+    return tcp_pose([0.15, 0.15, 0.20], FORWARDS), scene_of(shelf)
+
+
+def test_retreat_blocked_by_a_shelf() -> None:
+    grasp, scene = grasp_under_a_shelf(0.05)
+    error = outcome_of([grasp], scene)
     assert error.outcome is PlanningOutcome.APPROACH_BLOCKED
     assert "approach and retreat" in str(error)
+
+
+def test_a_retreat_of_no_given_length_is_shortened_where_there_is_no_room() -> None:
+    grasp, scene = grasp_under_a_shelf(0.09)
+    plan = plan_grasp(context(), scene, home(), [grasp])
+    lifted = arm().T_base_tcp(plan.retreat.positions_rad[-1]).translation - grasp.translation
+    np.testing.assert_allclose(lifted[:2], 0.0, atol=1e-5)
+    assert 0.05 <= lifted[2] <= 0.085
+    with pytest.raises(PlanningError) as caught:
+        plan_grasp(context(), scene, home(), [grasp], retreat_distance_m=0.10)
+    assert caught.value.outcome is PlanningOutcome.APPROACH_BLOCKED
 
 
 def test_a_start_outside_the_limits_or_in_the_table_is_named() -> None:

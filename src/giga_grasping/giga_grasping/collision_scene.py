@@ -40,9 +40,9 @@ class Clearances:
     fingers_scene_m: float = 0.003
     """Fingers to the perceived scene, in the open."""
     hand_grasp_m: float = -0.004
-    """Hand to the perceived scene at the grasp: the mesh is good to a voxel (7.5 mm), and a palm may touch."""
-    fingers_rest_m: float = -0.004
-    """Fingers to what is not the target, on the straight ways."""
+    """Hand to the perceived scene, on the straight ways: a palm may touch."""
+    fingers_rest_m: float = -0.006
+    """Fingers to what is not the target, on the straight ways: the mesh is good to a voxel (7.5 mm)."""
     held_fixed_m: float = 0.005
     """Held object to table, bin, stand."""
     roomy_m: float = 0.03
@@ -130,6 +130,9 @@ class CollisionScene:
             scene: what was perceived.
             clearances: None = the defaults.
             self_pairs: the result of `self_collision_pairs` for this arm (it takes a while, so compute it once).
+
+        Raises:
+            ValueError: a clearance below zero is deeper than a finger or the hand is thick.
         """
         self._arm = arm
         self._scene = scene
@@ -145,6 +148,13 @@ class CollisionScene:
         self._self_pairs: list[_Pair] = [
             (links[i], links[j], 0.0) for i, j in (self_pairs if self_pairs is not None else self_collision_pairs(arm))
         ]
+        self._tolerant = {
+            link.name: _shrunken(
+                link, body, self._clearances.fingers_rest_m if body.is_finger else self._clearances.hand_grasp_m
+            )
+            for link, body in self._moving
+            if body.is_finger or body.link == arm.profile.hand_frame
+        }
         self.in_the_open = CollisionRule(arm, self._open_pairs())
         """Every body keeps its clearance from everything."""
 
@@ -191,9 +201,10 @@ class CollisionScene:
         pairs = self._fixed_pairs() + list(self._self_pairs)
         for link, body in self._moving:
             if body.is_finger:
-                pairs += _tolerant(link, body, rest, c.fingers_rest_m)
+                pairs += [(self._tolerant[link.name], obstacle, max(0.0, c.fingers_rest_m)) for obstacle in rest]
             elif body.link == self._arm.profile.hand_frame:
-                pairs += _tolerant(link, body, self._perceived, c.hand_grasp_m)
+                tolerant = self._tolerant[link.name]
+                pairs += [(tolerant, obstacle, max(0.0, c.hand_grasp_m)) for obstacle in self._perceived]
             else:
                 pairs += [(link, obstacle, 0.0) for obstacle in self._perceived]
         return CollisionRule(self._arm, pairs)
@@ -223,11 +234,11 @@ class CollisionScene:
         ]
 
 
-def _tolerant(link: _Body, body: LinkBody, obstacles: list[_Body], clearance_m: float) -> list[_Pair]:
-    """Pairs of a link with obstacles; a clearance below zero shrinks the link by that much."""
-    if clearance_m < 0.0 and obstacles:
-        link = _Body(link.name, link.joint, link.T_joint_body, convex_shape(shrunken_hull(body.points_m, -clearance_m)))
-    return [(link, obstacle, max(0.0, clearance_m)) for obstacle in obstacles]
+def _shrunken(link: _Body, body: LinkBody, clearance_m: float) -> _Body:
+    """The link itself, or one thinner by the depth that a clearance below zero tolerates."""
+    if clearance_m >= 0.0:
+        return link
+    return _Body(link.name, link.joint, link.T_joint_body, convex_shape(shrunken_hull(body.points_m, -clearance_m)))
 
 
 def self_collision_pairs(arm: ArmModel, samples: int = 400) -> tuple[tuple[int, int], ...]:

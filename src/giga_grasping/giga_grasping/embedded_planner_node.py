@@ -38,6 +38,7 @@ from giga_grasping.scene_store import PerceivedScene, SceneError, SceneStore
 _DESCRIPTIONS = {
     "approach_distance_m": "Straight way before a grasp when the request says 0.",
     "retreat_distance_m": "Straight way after a grasp when the request says 0.",
+    "shortest_distance_m": "How short those two may become where there is no room.",
     "velocity_scaling": "Fraction of the velocity limits when the request says 0.",
     "acceleration_scaling": "Fraction of the acceleration and jerk limits when the request says 0.",
     "straight_speed_m_s": "Speed of the TCP on the straight ways.",
@@ -121,7 +122,7 @@ class EmbeddedPlannerNode(Node):
     def _on_robot_description(self, message: String) -> None:
         try:
             self._planning = self._build_context(message.data, None)
-        except RobotDescriptionError as error:
+        except (RobotDescriptionError, ConfigurationError) as error:
             self._planning = None
             self._why_not_ready = str(error)
             self.get_logger().error(str(error))

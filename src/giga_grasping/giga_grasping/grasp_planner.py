@@ -16,7 +16,7 @@ from giga_grasping.grasp_target import target_triangles
 from giga_grasping.planning_context import PlanningContext
 from giga_grasping.planning_outcome import PlanningError, PlanningOutcome
 from giga_grasping.scene_store import PerceivedScene
-from giga_grasping.straight_motion import straight_line
+from giga_grasping.straight_motion import FEWEST_STEPS, line_steps, straight_line
 from giga_grasping.timing import MotionLimits, Trajectory, time_line
 
 FloatArray = NDArray[np.float64]
@@ -46,11 +46,23 @@ class GraspPlan:
 
 
 @dataclass(frozen=True)
+class _Distance:
+    """How long a straight way should be, and how short it may be."""
+
+    wanted_m: float
+    shortest_m: float
+
+
+@dataclass(frozen=True)
 class _StraightWays:
-    """Approach (outwards, from the grasp) and retreat as configurations [N, 7]."""
+    """Approach (outwards, from the grasp) and retreat as evenly spaced configurations [N, 7], and their lengths."""
 
     outwards: FloatArray
+    approach_m: float
     retreat: FloatArray
+    retreat_m: float
+    is_full: bool
+    """Neither is shorter than wanted."""
 
 
 def plan_grasp(
@@ -70,8 +82,8 @@ def plan_grasp(
         scene: what was perceived.
         start_rad: arm joints [7].
         candidates: T_base_tcp, best first.
-        approach_distance_m: straight way before the grasp; 0 = the settings'.
-        retreat_distance_m: straight way after it; 0 = the settings'.
+        approach_distance_m: straight way before the grasp; 0 = the settings', shortened where there is no room.
+        retreat_distance_m: straight way after it; 0 = the same.
         velocity_scaling: fraction of the velocity limits; 0 = the settings'.
         acceleration_scaling: fraction of the acceleration limits; 0 = the settings'.
 
@@ -97,8 +109,8 @@ def plan_grasp(
         free_start_rad,
         departure,
         limits,
-        approach_distance_m or context.settings.approach_distance_m,
-        retreat_distance_m or context.settings.retreat_distance_m,
+        _distance(approach_distance_m, context.settings.approach_distance_m, context.settings.shortest_distance_m),
+        _distance(retreat_distance_m, context.settings.retreat_distance_m, context.settings.shortest_distance_m),
         deadline_s,
     )
     failures: Counter[PlanningOutcome] = Counter()
@@ -123,8 +135,8 @@ class _Attempt:
         start_rad: FloatArray,
         departure: list[Trajectory],
         limits: MotionLimits,
-        approach_m: float,
-        retreat_m: float,
+        approach: _Distance,
+        retreat: _Distance,
         deadline_s: float,
     ) -> None:
         self._context = context
@@ -134,8 +146,8 @@ class _Attempt:
         self._start_rad = start_rad
         self._departure = departure
         self._limits = limits
-        self._approach_m = approach_m
-        self._retreat_m = retreat_m
+        self._approach = approach
+        self._retreat = retreat
         self._deadline_s = deadline_s
         self._hand_points_m = context.arm.hand_points_m()
 
@@ -156,6 +168,7 @@ class _Attempt:
         order = np.argsort(self._context.preference(self._start_rad, configurations, self._collisions), kind="stable")
         reached = PlanningOutcome.APPROACH_BLOCKED
         tried: list[FloatArray] = []
+        shortened: list[tuple[RigidTransform, _StraightWays]] = []
         for choice in order:
             joints, T_turned = branches[choice]
             # Neighbours on the sweep fare alike: spend the tries on branches that differ.
@@ -168,36 +181,71 @@ class _Attempt:
             if ways is None:
                 continue
             reached = PlanningOutcome.PLANNING_FAILED
-            reach = self._context.reach(
-                self._start_rad,
-                ways.outwards[-1],
-                self._collisions.in_the_open,
-                self._limits,
-                self._departure,
-                self._deadline_s,
-            )
-            if reach is not None:
-                speed = self._context.settings.straight_speed_m_s
-                approach = time_line(ways.outwards[::-1], self._approach_m, speed, self._limits)
-                retreat = time_line(ways.retreat, self._retreat_m, speed, self._limits)
-                return GraspPlan(index, T_turned, lift_m, reach, approach, retreat)
+            if not ways.is_full:
+                shortened.append((T_turned, ways))
+            elif (plan := self._with_reach(index, T_turned, lift_m, ways)) is not None:
+                return plan
+        for T_turned, ways in shortened:
+            if (plan := self._with_reach(index, T_turned, lift_m, ways)) is not None:
+                return plan
         return reached
+
+    def _with_reach(
+        self, index: int, T_base_tcp: RigidTransform, lift_m: float, ways: _StraightWays
+    ) -> GraspPlan | None:
+        """The whole plan, if there is a free way to the start of the approach."""
+        goal_rad = ways.outwards[-1]
+        rule = self._collisions.in_the_open
+        reach = self._context.reach(self._start_rad, goal_rad, rule, self._limits, self._departure, self._deadline_s)
+        if reach is None:
+            return None
+        speed = self._context.settings.straight_speed_m_s
+        approach = time_line(ways.outwards[::-1], ways.approach_m, speed, self._limits)
+        retreat = time_line(ways.retreat, ways.retreat_m, speed, self._limits)
+        return GraspPlan(index, T_base_tcp, lift_m, reach, approach, retreat)
 
     def _straight_ways(
         self, joints: FloatArray, T_base_tcp: RigidTransform, rule: CollisionRule
     ) -> _StraightWays | None:
-        kinematics = self._context.kinematics
+        """The longest approach and retreat from this branch, up to what is wanted; None where they are too short."""
+        in_the_open = self._collisions.in_the_open
         backwards = -T_base_tcp.rotation.as_matrix()[:, 2]
-        outwards = straight_line(kinematics, joints, T_base_tcp, backwards, self._approach_m)
-        if outwards is None or not self._collisions.in_the_open.is_free(outwards[-1]):
+        outwards = self._free_line(joints, T_base_tcp, backwards, self._approach.wanted_m, rule)
+        fewest = _fewest_steps(self._approach)
+        while len(outwards) > fewest and not in_the_open.is_free(outwards[-1]):
+            outwards = outwards[:-1]
+        if len(outwards) <= fewest:
             return None
-        if not all(rule.is_free(configuration) for configuration in outwards[1:]):
+        upwards = retreat_direction(T_base_tcp)
+        retreat = self._free_line(joints, T_base_tcp, upwards, self._retreat.wanted_m, rule)
+        if len(retreat) <= _fewest_steps(self._retreat):
             return None
-        direction = retreat_direction(T_base_tcp)
-        retreat = straight_line(kinematics, joints, T_base_tcp, direction, self._retreat_m)
-        if retreat is None or not all(rule.is_free(configuration) for configuration in retreat[1:]):
-            return None
-        return _StraightWays(outwards, retreat)
+        shares = [
+            (len(line) - 1) / line_steps(distance.wanted_m)
+            for line, distance in ((outwards, self._approach), (retreat, self._retreat))
+        ]
+        return _StraightWays(
+            outwards,
+            shares[0] * self._approach.wanted_m,
+            retreat,
+            shares[1] * self._retreat.wanted_m,
+            min(shares) == 1.0,
+        )
+
+    def _free_line(
+        self,
+        joints: FloatArray,
+        T_base_tcp: RigidTransform,
+        direction: FloatArray,
+        length_m: float,
+        rule: CollisionRule,
+    ) -> FloatArray:
+        """The straight line's configurations [K, 7] as far as it exists and is free; its start is known to be."""
+        line = straight_line(self._context.kinematics, joints, T_base_tcp, direction, length_m)
+        for index, configuration in enumerate(line[1:], start=1):
+            if not rule.is_free(configuration):
+                return line[:index]
+        return line
 
     def _rule_at_grasp(self, T_base_tcp: RigidTransform) -> CollisionRule:
         target = target_triangles(self._corners_m, T_base_tcp, self._context.arm.closing_volume)
@@ -212,8 +260,8 @@ class _Attempt:
         both = np.concatenate([fingers, _HALF_TURN.apply(fingers)])
         at_grasp = T_base_tcp.apply(both)
         ways = [
-            -T_base_tcp.rotation.as_matrix()[:, 2] * self._approach_m,
-            retreat_direction(T_base_tcp) * self._retreat_m,
+            -T_base_tcp.rotation.as_matrix()[:, 2] * self._approach.wanted_m,
+            retreat_direction(T_base_tcp) * self._retreat.wanted_m,
         ]
         swept = np.concatenate([at_grasp, *(at_grasp + way for way in ways)])
         lower, upper = swept.min(axis=0) - _NEARBY_M, swept.max(axis=0) + _NEARBY_M
@@ -231,6 +279,16 @@ class _Attempt:
             # Half a millimetre more than needed, so that rounding does not decide.
             missing_m = max(missing_m, table_m + clearance_m - lowest_m + 0.0005)
         return missing_m if missing_m <= self._context.settings.lift_limit_m else 0.0
+
+
+def _distance(asked_m: float, default_m: float, shortest_m: float) -> _Distance:
+    """What a request asks for exactly, or the default with some room below."""
+    return _Distance(asked_m, asked_m) if asked_m > 0.0 else _Distance(default_m, min(default_m, shortest_m))
+
+
+def _fewest_steps(distance: _Distance) -> int:
+    steps = line_steps(distance.wanted_m)
+    return max(FEWEST_STEPS, int(np.ceil(steps * distance.shortest_m / distance.wanted_m - 1e-9)))
 
 
 def retreat_direction(T_base_tcp: RigidTransform) -> FloatArray:

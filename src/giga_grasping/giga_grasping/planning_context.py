@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from giga_grasping.arm_model import ArmModel
 from giga_grasping.cell import Cell
 from giga_grasping.collision_scene import Clearances, CollisionRule, CollisionScene, self_collision_pairs
+from giga_grasping.configuration import ConfigurationError
 from giga_grasping.free_motion import plan_free_motion
 from giga_grasping.inverse_kinematics import InverseKinematics
 from giga_grasping.planning_outcome import PlanningError, PlanningOutcome
-from giga_grasping.scene_store import PerceivedScene
-from giga_grasping.straight_motion import straight_line
+from giga_grasping.scene_store import EMPTY_SCENE, PerceivedScene
+from giga_grasping.straight_motion import FEWEST_STEPS, line_steps, straight_line
 from giga_grasping.timing import MotionLimits, Trajectory, join_trajectories, scaled_limits, time_corners, time_line
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +32,8 @@ class PlannerSettings:
 
     approach_distance_m: float = 0.08
     retreat_distance_m: float = 0.10
+    shortest_distance_m: float = 0.05
+    """Where those two find no room they may be as short as this; a distance that a request gives is kept."""
     velocity_scaling: float = 0.6
     acceleration_scaling: float = 0.6
     straight_speed_m_s: float = 0.10
@@ -49,6 +52,12 @@ class PlanningContext:
     """One robot in one cell. Not thread-safe."""
 
     def __init__(self, arm: ArmModel, cell: Cell, settings: PlannerSettings | None = None) -> None:
+        """Set up once; takes a tenth of a second.
+
+        Raises:
+            RobotDescriptionError: the arm is not built like a Panda.
+            ConfigurationError: a clearance is deeper below zero than a finger or the hand is thick.
+        """
         self.arm = arm
         self.cell = cell
         self.settings = settings or PlannerSettings()
@@ -56,6 +65,10 @@ class PlanningContext:
         self.limits = arm.profile.limits
         self._self_pairs = self_collision_pairs(arm)
         self._collision_scenes: OrderedDict[int, tuple[PerceivedScene, CollisionScene]] = OrderedDict()
+        try:
+            self.collision_scene(EMPTY_SCENE)
+        except ValueError as error:
+            raise ConfigurationError(f"The clearances cannot be kept: {error}") from error
 
     def collision_scene(self, scene: PerceivedScene) -> CollisionScene:
         """The collision scene of a perceived scene; the last few are kept, because building takes some 20 ms."""
@@ -138,15 +151,12 @@ class PlanningContext:
         allowed = {(contact.first, contact.second) for contact in rule.contacts(start_rad)}
         for direction in (-T_base_tcp.rotation.as_matrix()[:, 2], np.array([0.0, 0.0, 1.0])):
             line = straight_line(self.kinematics, start_rad, T_base_tcp, direction, _DEPARTURE_M)
-            if line is None:
-                continue
             for index, configuration in enumerate(line):
                 contacts = {(contact.first, contact.second) for contact in rule.contacts(configuration)}
                 if not contacts <= allowed:
                     break
-                # The timing's curve wants six configurations.
-                if not contacts and index >= 5:
-                    length_m = _DEPARTURE_M * index / (len(line) - 1)
+                if not contacts and index >= FEWEST_STEPS:
+                    length_m = _DEPARTURE_M * index / line_steps(_DEPARTURE_M)
                     return time_line(line[: index + 1], length_m, self.settings.straight_speed_m_s, limits)
         return None
 

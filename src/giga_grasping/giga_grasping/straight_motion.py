@@ -13,11 +13,16 @@ FloatArray = NDArray[np.float64]
 STEP_M = 0.005
 """Distance of the configurations along the line."""
 
-_FEWEST_STEPS = 5
+FEWEST_STEPS = 5
 """The timing lays a curve of degree 5 through the configurations."""
 
 _LARGEST_JOINT_STEP_RAD = 0.12
 """More than this for one step is a passage near a singular configuration: too fast to be followed."""
+
+
+def line_steps(distance_m: float) -> int:
+    """Into how many equal steps a line of that length is cut."""
+    return max(FEWEST_STEPS, int(np.ceil(distance_m / STEP_M - 1e-9)))
 
 
 def straight_line(
@@ -26,7 +31,7 @@ def straight_line(
     T_base_start: RigidTransform,
     direction: FloatArray,
     distance_m: float,
-) -> FloatArray | None:
+) -> FloatArray:
     """Move the TCP along a line, its orientation kept, from a known configuration.
 
     Each configuration is found from the one before, so the joints are continuous.
@@ -39,10 +44,10 @@ def straight_line(
         distance_m: length of the line, above zero.
 
     Returns:
-        Configurations [N, 7], evenly spaced along the line, the first being `start_rad`; None where the line leaves
-        the reach or the joint limits, or would need a jump.
+        Configurations [K, 7], `distance_m / line_steps(distance_m)` apart, the first being `start_rad`. K is
+        `line_steps(distance_m)` + 1, or less where the line leaves the reach or the joint limits, or needs a jump.
     """
-    steps = max(_FEWEST_STEPS, int(np.ceil(distance_m / STEP_M)))
+    steps = line_steps(distance_m)
     origin = np.asarray(T_base_start.translation)
     configurations = [np.asarray(start_rad, dtype=np.float64)]
     for step in range(1, steps + 1):
@@ -52,6 +57,6 @@ def straight_line(
         guess = configurations[-1] if step == 1 else 2.0 * configurations[-1] - configurations[-2]
         found = kinematics.refine(guess, T_base_tcp)
         if found is None or np.abs(found - configurations[-1]).max() > _LARGEST_JOINT_STEP_RAD:
-            return None
+            break
         configurations.append(found)
     return np.array(configurations)
