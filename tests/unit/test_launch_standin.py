@@ -240,6 +240,7 @@ def test_parameter_types() -> None:
     context.launch_configurations["rate"] = "2"
     rate = LaunchConfiguration("rate")
     assert parameter_arguments(context, [{"a": rate}]) == ["-p", "a:=2"]
+    assert parameter_arguments(context, [{"a": "2"}]) == ["-p", 'a:="2"']
     assert parameter_arguments(context, [{"a": ParameterValue(rate, value_type=float)}]) == ["-p", "a:=2.0"]
     assert parameter_arguments(context, [{"a": ParameterValue(rate, value_type=str)}]) == ["-p", 'a:="2"']
     assert parameter_arguments(context, [{"a": True, "b": [1, 2]}]) == ["-p", "a:=true", "-p", "b:=[1, 2]"]

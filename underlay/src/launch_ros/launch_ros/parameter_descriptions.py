@@ -50,16 +50,16 @@ def _flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, A
 
 
 def _evaluated(context: LaunchContext, name: str, value: Any) -> Any:
-    """The value itself; text is read as YAML, as in the real package, unless ParameterValue says what it is."""
+    """The value itself; a substitution's text is read as YAML, unless ParameterValue says that it is text."""
     if isinstance(value, ParameterValue):
-        found = _evaluated(context, name, value.value) if value.value_type is not str else value.value
         if value.value_type is None:
-            return found
-        return _typed(name, text_of(context, found) if value.value_type is str else found, value.value_type)
-    if isinstance(value, str | Substitution):
+            return _evaluated(context, name, value.value)
+        given = text_of(context, value.value) if value.value_type is str else _evaluated(context, name, value.value)
+        return _typed(name, given, value.value_type)
+    if isinstance(value, Substitution):
         found = yaml.safe_load(text_of(context, value))
         return "" if found is None else found
-    if isinstance(value, bool | int | float) or (
+    if isinstance(value, bool | int | float | str) or (
         isinstance(value, list | tuple) and all(isinstance(item, bool | int | float | str) for item in value)
     ):
         return value
