@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-import tf2_ros
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
+
+import tf2_ros
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import array
 
 import numpy as np
 import pytest
-from cv_bridge import CvBridge, CvBridgeError
 from sensor_msgs.msg import Image
+
+from cv_bridge import CvBridge, CvBridgeError
 
 BRIDGE = CvBridge()
 

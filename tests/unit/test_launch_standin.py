@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from launch import LaunchContext, LaunchDescription, LaunchService, SubstitutionFailure
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition, InvalidConditionExpressionError, UnlessCondition
 from launch.launch_description_sources import InvalidLaunchFileError, PythonLaunchDescriptionSource
@@ -16,8 +18,6 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue, parameter_arguments
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription, LaunchService, SubstitutionFailure
 
 PROGRAMS = {
     # Prints its arguments and ends.

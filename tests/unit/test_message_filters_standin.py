@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
+
+from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 
 
 def message(seconds: float, name: str = "") -> CameraInfo:

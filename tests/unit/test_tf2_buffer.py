@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-import tf2_ros
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
+
+import tf2_ros
 
 
 def transform(

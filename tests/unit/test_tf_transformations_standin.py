@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tf_transformations as tft
 from scipy.spatial.transform import Rotation
+
+import tf_transformations as tft
 
 A, B = Rotation.random(2, random_state=3)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
-from launch.substitution import SomeText, text_of
 
 from launch import LaunchContext, Substitution
+from launch.substitution import SomeText, text_of
 
 # A file (text or a substitution), or names with values; a value may be a dictionary of further names.
 Parameters: TypeAlias = SomeText | Mapping[str, Any]

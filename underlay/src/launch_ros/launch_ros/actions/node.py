@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from launch import Action, LaunchContext, SubstitutionFailure
 from launch.conditions import Condition, IfCondition
 from launch.running_process import ProcessToRun
 from launch.substitution import SomeText, text_of
-
-from launch import Action, LaunchContext, SubstitutionFailure
 from launch_ros.actions.push_ros_namespace import NAMESPACE_CONFIGURATION, joined_namespace
 from launch_ros.parameter_descriptions import Parameters, parameter_arguments
 from launch_ros.substitutions.find_package import find_package_prefix

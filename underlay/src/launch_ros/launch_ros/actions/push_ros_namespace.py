@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from launch import Action, LaunchContext
 from launch.conditions import Condition
 from launch.substitution import SomeText, text_of
-
-from launch import Action, LaunchContext
 
 # The launch configuration that carries the namespace, named as in the real package.
 NAMESPACE_CONFIGURATION = "ros_namespace"

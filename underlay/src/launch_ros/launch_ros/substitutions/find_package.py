@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix
-from launch.substitution import SomeText, text_of
 
 from launch import LaunchContext, Substitution, SubstitutionFailure
+from launch.substitution import SomeText, text_of
 
 
 class FindPackageShare(Substitution):
