@@ -102,7 +102,7 @@ def test_a_single_stamp_serves_only_itself(buffer: tf2_ros.Buffer) -> None:
     assert buffer.can_transform("base", "once", at(1.0))
     with pytest.raises(
         tf2_ros.ExtrapolationException,
-        match="but only time 1.000000000 is in the buffer",
+        match=r"but only time 1\.000000000 is in the buffer",
     ):
         buffer.lookup_transform("base", "once", at(1.1))
 
