@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from planning_cell import DOWN, URDF, arm, home, kinematics, profile, tcp_pose
@@ -82,3 +85,14 @@ def test_a_description_without_the_profiles_joints_is_refused_by_name() -> None:
 def test_a_missing_mesh_is_named() -> None:
     with pytest.raises(RobotDescriptionError, match=r"link0\.obj"):
         ArmModel(URDF.read_text(), profile(), URDF.parent / "nowhere")
+
+
+def test_a_description_from_a_folder_with_a_space_and_a_tcp_link_of_its_own_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "my robot"
+    shutil.copytree(URDF.parent / "meshes" / "collision", folder / "meshes" / "collision")
+    shutil.copytree(URDF.parent / "meshes" / "visual", folder / "meshes" / "visual")
+    own_tcp = """<link name="panda_hand_tcp"/><joint name="tcp" type="fixed"><parent link="panda_hand"/>
+        <child link="panda_hand_tcp"/><origin xyz="0 0 0.2"/></joint></robot>"""
+    urdf = URDF.read_text().replace("package://", f"{folder.as_uri()}/").replace("</robot>", own_tcp)
+    read = ArmModel(urdf, profile())
+    np.testing.assert_allclose(read.T_base_tcp(home()).as_matrix(), arm().T_base_tcp(home()).as_matrix(), atol=1e-12)

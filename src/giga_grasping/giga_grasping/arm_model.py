@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import coal
 import numpy as np
@@ -167,12 +168,15 @@ def _resolve_mesh_paths(urdf: str, mesh_folder: Path | None) -> str:
     """The URDF with every mesh path absolute, which is what Pinocchio reads."""
 
     def absolute(match: re.Match[str]) -> str:
-        path = re.sub(r"^(package|file)://", "", match.group(1))
+        named = match.group(1)
+        path = (
+            unquote(named.removeprefix("file://")) if named.startswith("file://") else named.removeprefix("package://")
+        )
         if Path(path).is_absolute():
             resolved = Path(path)
         elif mesh_folder is None:
             raise RobotDescriptionError(
-                f"The robot description names the mesh '{match.group(1)}' by a relative path, "
+                f"The robot description names the mesh '{named}' by a relative path, "
                 "and no folder to start from is known."
             )
         else:
