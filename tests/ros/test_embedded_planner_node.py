@@ -251,19 +251,24 @@ def test_requests_that_say_too_little_or_too_much_are_refused(planner: PlannerCl
     assert "Grasp 0" in answer.message
 
 
-def test_a_profile_that_does_not_exist_ends_the_node_with_a_sentence(
-    ros_domain: int, start_process: Callable[..., Any], wait_for: Callable[..., None]
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        ("robot_file:=/nowhere.yaml", "/nowhere.yaml"),
+        ("lift_limit_m:=-1", "lift_limit_m"),
+        ("seed:=two", "whole number"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_ends_the_node_with_a_sentence(
+    ros_domain: int,
+    start_process: Callable[..., Any],
+    wait_for: Callable[..., None],
+    parameter: str,
+    words: str,
 ) -> None:
-    argv = [
-        sys.executable,
-        "-m",
-        "giga_grasping.embedded_planner_node",
-        "--ros-args",
-        "-p",
-        "robot_file:=/nowhere.yaml",
-    ]
+    argv = [sys.executable, "-m", "giga_grasping.embedded_planner_node", "--ros-args", "-p", parameter]
     handle = start_process(argv, "misled_planner")
     wait_for(lambda: handle.process.poll() is not None, ANSWER_TIMEOUT_S, "the end of the node")
     assert handle.process.returncode == 2
-    assert "/nowhere.yaml" in handle.output()
+    assert words in handle.output()
     assert "Traceback" not in handle.output()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from giga_msgs.srv import PlanGrasp, PlanMotion, SetScene
@@ -35,7 +36,7 @@ from giga_grasping.planning_outcome import PlanningError, PlanningOutcome
 from giga_grasping.robot_profile import load_robot_profile
 from giga_grasping.scene_store import PerceivedScene, SceneError, SceneStore
 
-_DESCRIPTIONS = {
+_SETTINGS = {
     "approach_distance_m": "Straight way before a grasp when the request says 0.",
     "retreat_distance_m": "Straight way after a grasp when the request says 0.",
     "shortest_distance_m": "How short those two may become where there is no room.",
@@ -43,9 +44,11 @@ _DESCRIPTIONS = {
     "acceleration_scaling": "Fraction of the acceleration and jerk limits when the request says 0.",
     "straight_speed_m_s": "Speed of the TCP on the straight ways.",
     "lift_limit_m": "A grasp that would push the fingers into the table is lifted by at most this.",
-    "seed": "Of the random search, above zero.",
+    "seed": "Of the random search.",
     "max_checks": "Configurations that one search for a free motion may check.",
     "time_limit_s": "Wall time of one request.",
+}
+_CLEARANCES = {
     "links_fixed_m": "Clearance of arm and hand to table, bin, stand.",
     "fingers_fixed_m": "Clearance of the fingers to table, bin, stand.",
     "links_scene_m": "Clearance of arm and hand to the perceived scene, in the open.",
@@ -100,16 +103,22 @@ class EmbeddedPlannerNode(Node):
         return str(self.declare_parameter(name, default, descriptor).value)
 
     def _planner_settings(self) -> PlannerSettings:
-        values: dict[str, object] = {}
-        clearances: dict[str, float] = {}
-        for group, target in ((PlannerSettings(), values), (Clearances(), clearances)):
-            for entry in fields(group):
-                if entry.name in _DESCRIPTIONS:
-                    descriptor = ParameterDescriptor(description=_DESCRIPTIONS[entry.name], read_only=True)
-                    target[entry.name] = self.declare_parameter(
-                        entry.name, getattr(group, entry.name), descriptor
-                    ).value
-        return PlannerSettings(**values, clearances=Clearances(**clearances))  # type: ignore[arg-type]
+        settings, clearances = PlannerSettings(), Clearances()
+        values: dict[str, Any] = {name: self._number_parameter(name, getattr(settings, name)) for name in _SETTINGS}
+        depths = {name: self._number_parameter(name, getattr(clearances, name)) for name in _CLEARANCES}
+        return replace(settings, **values, clearances=replace(clearances, **depths))
+
+    def _number_parameter(self, name: str, default: float) -> float:
+        """A parameter that is a whole number where the default is; 2 may stand for 2.0."""
+        descriptor = ParameterDescriptor(
+            description={**_SETTINGS, **_CLEARANCES}[name], read_only=True, dynamic_typing=True
+        )
+        value = self.declare_parameter(name, default, descriptor).value
+        whole = isinstance(default, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            kind = "whole number" if whole else "number"
+            raise ConfigurationError(f"The parameter {name} is {value!r}; it should be a {kind}.")
+        return type(default)(value)
 
     def _build_context(self, urdf: str, mesh_folder: Path | None) -> PlanningContext:
         began = time.monotonic()

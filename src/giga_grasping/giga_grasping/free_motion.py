@@ -51,7 +51,7 @@ def plan_free_motion(
         limits: of the joints; only positions are used.
         start_rad: free configuration [7].
         goal_rad: free configuration [7].
-        seed: of the random search, above zero.
+        seed: of the random search, not below zero.
         max_checks: give up after so many calls of `is_free`.
         deadline_s: give up at this reading of time.monotonic().
 
@@ -82,7 +82,8 @@ def _search(
     joint_count = len(start_rad)
     ompl.util.noOutputHandler()
     # Every random generator that the planner makes from here on is seeded from this.
-    ompl.util.RNG.setSeed(seed)
+    # Zero would mean a seed from the clock.
+    ompl.util.RNG.setSeed(seed + 1)
     space = ompl.base.RealVectorStateSpace()
     for lower, upper in zip(limits.lower_rad, limits.upper_rad, strict=True):
         space.addDimension(float(lower), float(upper))

@@ -26,6 +26,20 @@ _START_TOLERANCE_RAD = 0.01
 _DEPARTURE_M = 0.12
 
 
+_RANGES: dict[str, tuple[float, float]] = {
+    "approach_distance_m": (0.01, 0.5),
+    "retreat_distance_m": (0.01, 0.5),
+    "shortest_distance_m": (0.01, 0.5),
+    "velocity_scaling": (0.01, 1.0),
+    "acceleration_scaling": (0.01, 1.0),
+    "straight_speed_m_s": (0.001, 2.0),
+    "lift_limit_m": (0.0, 0.1),
+    "seed": (0, 2**31 - 8),
+    "max_checks": (1, 10_000_000),
+    "time_limit_s": (0.01, 3600.0),
+}
+
+
 @dataclass(frozen=True)
 class PlannerSettings:
     """What a user may want to change."""
@@ -46,6 +60,17 @@ class PlannerSettings:
     """Configurations that one search for a free motion may check."""
     time_limit_s: float = 5.0
     """Wall time of one request."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigurationError: names the setting.
+        """
+        for name, (lowest, highest) in _RANGES.items():
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise ConfigurationError(f"{name} is {value}; it should lie between {lowest:g} and {highest:g}.")
 
 
 class PlanningContext:
