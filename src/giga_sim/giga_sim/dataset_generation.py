@@ -50,7 +50,7 @@ class SceneTask:
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What became of a task: how many labelled points (0 when nothing stayed on the table), how many of them positive."""
+    """What became of a task: its labelled points (0 when nothing stayed on the table), and how many are positive."""
 
     task: SceneTask
     points: int
