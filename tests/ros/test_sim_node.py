@@ -19,7 +19,7 @@ from franka_msgs.action import Grasp, Homing, Move
 from giga_msgs.srv import InjectFault, ResetScene
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
@@ -51,8 +51,8 @@ class Client:
             ("/tf", TFMessage, 100),
             ("/tf_static", TFMessage, LATCHED),
             ("/robot_description", String, LATCHED),
-            ("/camera/depth/image_rect_raw", Image, qos_profile_sensor_data),
-            ("/camera/depth/camera_info", CameraInfo, qos_profile_sensor_data),
+            ("/camera/depth/image_rect_raw", Image, 2),
+            ("/camera/depth/camera_info", CameraInfo, 2),
         ):
             self.node.create_subscription(kind, name, lambda message, name=name: self._keep(name, message), qos)
         self.trajectory = ActionClient(
@@ -239,7 +239,7 @@ def test_rejects_what_the_controller_rejects(client, goal):
 
 
 def test_cancel_stops_and_holds(fresh, wait_for):
-    handle = fresh.send(fresh.trajectory, trajectory_goal([(600.0, AWAY)]))
+    handle = fresh.send(fresh.trajectory, trajectory_goal([(60.0, AWAY)]))
     assert handle.accepted
     moved = HOME + 0.005
     wait_for(lambda: fresh.positions()[0] > moved[0], TIMEOUT_S, "the arm on its way")
