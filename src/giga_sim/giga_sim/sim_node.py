@@ -26,6 +26,7 @@ from giga_sim.cell_publishers import WORKSPACE_FRAME, CellPublishers
 from giga_sim.config_file import ConfigFileError
 from giga_sim.faults import FAULTS, UnknownFaultError, checked_fault
 from giga_sim.gripper_action_servers import GripperActionServers
+from giga_sim.large_messages import large_messages
 from giga_sim.robot_description import RobotDescriptionError, robot_description
 from giga_sim.robot_profile import read_robot_profile
 from giga_sim.simulated_cell import SceneError, SceneRequest, SimulatedCell, StandingObject
@@ -197,10 +198,11 @@ def main() -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] [%(name)s] %(message)s")
     try:
-        node = SimNode()
+        with large_messages():
+            rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+            node = SimNode()
     except STARTUP_ERRORS as error:
         print(f"sim_node: {error}", file=sys.stderr)
         rclpy.shutdown()
