@@ -132,6 +132,19 @@ def start_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPro
 
 
 @pytest.fixture(scope="session")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file with seeded random weights: for tests in which what is detected does not matter."""
+    import torch
+
+    from giga_perception import Giga, save_model
+
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(file, Giga(), {"name": "random"})
+    return file
+
+
+@pytest.fixture(scope="session")
 def wait_for() -> WaitFor:
     """Poll a condition until it holds; fail with `what` when it does not in time."""
 
