@@ -1,7 +1,7 @@
 """The hand of a grasp as a shape to look at: a line drawing for markers, boxes for rendered pictures.
 
-Everything is built in the frame of the TCP (z along the approach, y along the closing direction, origin between the pads)
-and then carried to the workspace. Dimensions are those of the Franka Hand.
+Everything is built in the frame of the TCP (z along the approach, y along the closing direction, origin between the
+pads) and then carried to the workspace. Dimensions are those of the Franka Hand.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from scipy.spatial.transform import RigidTransform
 FINGER_OVERHANG_M = 0.009
 """How far the finger ends reach beyond the TCP along z."""
 FINGER_ROOT_Z_M = -0.045
-"""Where the fingers leave the hand: the hand's body ends 0.0584 m below its frame, which lies 0.1034 m before the TCP."""
+"""Where the fingers leave the hand: its body ends 0.0584 m after its frame, which lies 0.1034 m before the TCP."""
 WRIST_Z_M = -0.1034
 """Where the hand is mounted: the origin of the hand's own frame."""
 
-_FINGER_THICKNESS_M = 0.006
-_FINGER_BREADTH_M = 0.012
-_PALM_HEIGHT_M = 0.008
+_FINGER_THICKNESS_M = 0.005
+_FINGER_BREADTH_M = 0.009
+_PALM_HEIGHT_M = 0.006
 
 _BOX_CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
 _BOX_TRIANGLES = np.array(
-    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]]
-    + [[2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]],
+    [
+        *([0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]),
+        *([2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]),
+    ],
     dtype=np.int64,
 )
 
 
-def gripper_lines(
-    T_workspace_tcp: RigidTransform, width_m: float, finger_overhang_m: float = FINGER_OVERHANG_M
-) -> NDArray[np.float64]:
+def gripper_lines(T_workspace_tcp: RigidTransform, width_m: float) -> NDArray[np.float64]:
     """Two fingers, palm and stem of a hand opened to ``width_m``: [4, 2, 3] ends of segments, workspace metres."""
     half = 0.5 * width_m
     segments = np.array(
         [
-            [[0.0, -half, FINGER_ROOT_Z_M], [0.0, -half, finger_overhang_m]],
-            [[0.0, half, FINGER_ROOT_Z_M], [0.0, half, finger_overhang_m]],
+            [[0.0, -half, FINGER_ROOT_Z_M], [0.0, -half, FINGER_OVERHANG_M]],
+            [[0.0, half, FINGER_ROOT_Z_M], [0.0, half, FINGER_OVERHANG_M]],
             [[0.0, -half, FINGER_ROOT_Z_M], [0.0, half, FINGER_ROOT_Z_M]],
             [[0.0, 0.0, WRIST_Z_M], [0.0, 0.0, FINGER_ROOT_Z_M]],
         ]
