@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 from scipy.spatial.transform import RigidTransform
 
-from giga_sim.gripper_hand import MAX_WIDTH_M, PARKED, GripperHand
+from giga_sim.gripper_hand import MAX_WIDTH_M, PARKED, ApproachSweep, GripperHand
 from giga_sim.physics_world import STEP_RATE_HZ, PhysicsWorld
 
 PRE_GRASP_DISTANCE_M = 0.05
@@ -24,7 +24,11 @@ LEAST_OPENING_M = 0.1 * MAX_WIDTH_M
 SHUT_M = 0.5 * LEAST_OPENING_M
 # An approach further than this from straight down is followed by a retreat straight up.
 SIDE_GRASP_ANGLE_RAD = np.pi / 3.0
-SHUT_CHECK_STEPS = 24
+SHUT_CHECK_STEPS = 8
+# Fingers slower than this at so many looks in a row, one every few steps, have finished closing.
+STILL_M_S = 0.002
+STILL_CHECKS = 4
+CHECK_STEPS = 4
 
 
 class TrialEnd(Enum):
@@ -50,26 +54,6 @@ class TrialOutcome:
         return self.end is TrialEnd.LIFTED
 
 
-def try_for_label(world: PhysicsWorld, hand: GripperHand, T_workspace_grasp: RigidTransform) -> TrialOutcome:
-    """Try a grasp as the label generator does: any contact before the fingers close is a failure.
-
-    The way there is therefore checked by collision queries alone, and no time passes unless the fingers close. The
-    caller restores the world when time has passed (see `moved_the_world`). T_workspace_grasp: VGN's grasp origin.
-    """
-    backwards = -T_workspace_grasp.rotation.as_matrix()[:, 2]
-    count = round(PRE_GRASP_DISTANCE_M / APPROACH_STRIDE_M)
-    hand.teleport(T_workspace_grasp)
-    at_grasp = hand.path(T_workspace_grasp, np.zeros(3), 1)[0]
-    *places, pre_grasp = hand.path(T_workspace_grasp, backwards * PRE_GRASP_DISTANCE_M, count)
-    if hand.touches_at(pre_grasp):
-        return TrialOutcome(TrialEnd.PRE_GRASP_BLOCKED)
-    # The end of the approach is the likeliest to touch, so it is asked first.
-    if any(hand.touches_at(place) for place in (at_grasp, *places)):
-        return TrialOutcome(TrialEnd.APPROACH_BLOCKED)
-    hand.teleport(T_workspace_grasp)
-    return _close_and_retreat(world, hand, T_workspace_grasp)
-
-
 def try_for_benchmark(world: PhysicsWorld, hand: GripperHand, T_workspace_grasp: RigidTransform) -> TrialOutcome:
     """Try a grasp as the authors' benchmark does: a contact on the approach ends it, and the hand closes there.
 
@@ -92,31 +76,50 @@ def try_for_benchmark(world: PhysicsWorld, hand: GripperHand, T_workspace_grasp:
     return _close_and_retreat(world, hand, reached)
 
 
-def moved_the_world(outcome: TrialOutcome) -> bool:
-    """Whether a trial for a label let time pass."""
-    return outcome.end not in (TrialEnd.PRE_GRASP_BLOCKED, TrialEnd.APPROACH_BLOCKED)
-
-
 class LabelTrials:
-    """Tries many grasps in one scene, which stands unmoved before each of them."""
+    """Tries many grasps for labels in one scene, which stands unmoved before each of them.
+
+    Any contact before the fingers close is a failure, so the approach moves nothing: it is settled by geometry, and the
+    physics begins with the hand in place. A trial ends as soon as its outcome is certain.
+    """
 
     def __init__(self, world: PhysicsWorld, hand: GripperHand) -> None:
         self._world, self._hand = world, hand
+        self._sweep = ApproachSweep(world, PRE_GRASP_DISTANCE_M)
         hand.teleport(PARKED)
+        self._obstacles = (*world.immovable, *world.objects)
         self._untouched = world.client.saveState()
 
     def __call__(self, T_workspace_grasp: RigidTransform) -> TrialOutcome:
-        outcome = try_for_label(self._world, self._hand, T_workspace_grasp)
-        if moved_the_world(outcome):
-            self._world.client.restoreState(self._untouched)
+        """Try a grasp, given by the pose of VGN's grasp origin."""
+        if self._sweep.meets(T_workspace_grasp, self._obstacles):
+            return TrialOutcome(TrialEnd.APPROACH_BLOCKED)
+        self._hand.teleport(T_workspace_grasp)
+        self._world.step()
+        if self._hand.touched():
+            outcome = TrialOutcome(TrialEnd.APPROACH_BLOCKED)
+        else:
+            outcome = _close_and_retreat(self._world, self._hand, T_workspace_grasp, until_still=True)
+        self._world.client.restoreState(self._untouched)
         return outcome
 
 
-def _close_and_retreat(world: PhysicsWorld, hand: GripperHand, T_workspace_grasp: RigidTransform) -> TrialOutcome:
+def _close_and_retreat(
+    world: PhysicsWorld, hand: GripperHand, T_workspace_grasp: RigidTransform, until_still: bool = False
+) -> TrialOutcome:
+    """until_still: start the retreat as soon as the fingers stand still, instead of after the full time."""
     hand.set_opening(0.0)
-    for _ in range(round(CLOSING_TIME_S * STEP_RATE_HZ)):
-        world.step()
-    if hand.opening_m() < SHUT_M or not hand.touched():
+    still = 0
+    for _ in range(round(CLOSING_TIME_S * STEP_RATE_HZ / CHECK_STEPS)):
+        for _ in range(CHECK_STEPS):
+            world.step()
+        opening_m, rate_m_s = hand.opening_and_rate()
+        if opening_m < SHUT_M:
+            return TrialOutcome(TrialEnd.CLOSED_ON_NOTHING)
+        still = still + 1 if abs(rate_m_s) < STILL_M_S else 0
+        if until_still and still >= STILL_CHECKS:
+            break
+    if not hand.touched():
         return TrialOutcome(TrialEnd.CLOSED_ON_NOTHING)
     approach = T_workspace_grasp.rotation.as_matrix()[:, 2]
     from_down_rad = np.arccos(np.clip(-approach[2], -1.0, 1.0))
@@ -125,7 +128,7 @@ def _close_and_retreat(world: PhysicsWorld, hand: GripperHand, T_workspace_grasp
     for index, place in enumerate(places):
         hand.steer(place)
         world.step()
-        if index % SHUT_CHECK_STEPS == 0 and hand.opening_m() < SHUT_M:
+        if index % SHUT_CHECK_STEPS == 0 and (hand.opening_m() < SHUT_M or not hand.touched()):
             return TrialOutcome(TrialEnd.LOST)
     touched, opening_m = hand.touched(), hand.opening_m()
     if not touched or opening_m <= LEAST_OPENING_M:

@@ -7,19 +7,23 @@ Poses are those of VGN's grasp origin: near the finger roots, z along the approa
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pybullet
 import pybullet_data
+import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
-from giga_sim.object_sets import giga_data_folder
+from giga_sim.object_sets import giga_data_folder, read_obj
 from giga_sim.physics_world import PhysicsWorld
 
 MAX_WIDTH_M = 0.08
+HAND_TO_GRASP_ORIGIN_M = 0.062
+HAND_TO_FINGER_ROOTS_M = 0.0584
 # PyBullet moves a body by its centre of mass: panda_hand + 0.040 m; the grasp origin lies 0.022 m further.
 CENTRE_OF_MASS_TO_GRASP_ORIGIN_M = 0.022
 HOLDING_FORCE_N = 300.0
@@ -29,17 +33,33 @@ GEAR_ERP = 0.1
 PARKED = RigidTransform.from_translation([0.15, 0.15, 3.0])
 
 
+def _collision_meshes() -> Path:
+    return Path(pybullet_data.getDataPath()) / "franka_panda" / "meshes" / "collision"
+
+
+@cache
+def open_hand_parts() -> tuple[NDArray[np.float64], ...]:
+    """Corners [n, 3] of the open hand's convex parts (housing, two fingers) in the frame of the grasp origin."""
+    housing, finger = (
+        np.vstack([vertices for vertices, _ in read_obj(_collision_meshes() / name)])
+        for name in ("hand.obj", "finger.obj")
+    )
+    finger += np.array([0.0, MAX_WIDTH_M / 2.0, HAND_TO_FINGER_ROOTS_M])
+    origin = [0.0, 0.0, HAND_TO_GRASP_ORIGIN_M]
+    return housing - origin, finger - origin, finger * [-1.0, -1.0, 1.0] - origin
+
+
 @cache
 def hand_urdf() -> Path:
     """The hand's URDF, written to the data folder; its meshes stay where pybullet_data has them."""
-    meshes = Path(pybullet_data.getDataPath()) / "franka_panda" / "meshes" / "collision"
+    meshes = _collision_meshes()
     inertia = '<inertia ixx="0.1" ixy="0" ixz="0" iyy="0.1" iyz="0" izz="0.1"/>'
 
     def finger(index: int, sign: int, turn: float) -> str:
         return f"""
   <joint name="panda_finger_joint{index}" type="prismatic">
     <parent link="panda_hand"/> <child link="panda_finger{index}"/>
-    <origin xyz="0 0 0.0584"/> <axis xyz="0 {sign} 0"/>
+    <origin xyz="0 0 {HAND_TO_FINGER_ROOTS_M}"/> <axis xyz="0 {sign} 0"/>
     <limit effort="{FINGER_FORCE_N}" lower="0" upper="{MAX_WIDTH_M / 2}" velocity="0.2"/>
   </joint>
   <link name="panda_finger{index}">
@@ -130,7 +150,12 @@ class GripperHand:
 
     def opening_m(self) -> float:
         """The distance between the pads."""
-        return float(sum(self._client.getJointState(self.body_id, finger)[0] for finger in self._fingers))
+        return self.opening_and_rate()[0]
+
+    def opening_and_rate(self) -> tuple[float, float]:
+        """The distance between the pads (m) and its rate (m/s)."""
+        first, second = (self._client.getJointState(self.body_id, finger) for finger in self._fingers)
+        return first[0] + second[0], first[1] + second[1]
 
     def touched(self) -> set[int]:
         """The bodies that the hand touches."""
@@ -140,6 +165,33 @@ class GripperHand:
         self._client.changeConstraint(
             self._holder, jointChildPivot=position, jointChildFrameOrientation=quaternion, maxForce=HOLDING_FORCE_N
         )
+
+
+class ApproachSweep:
+    """All that the open hand passes through on a straight approach, as one convex body for each of its parts.
+
+    A straight sweep of a convex part is the hull of its first and its last place, so one query settles it all.
+    """
+
+    def __init__(self, world: PhysicsWorld, length_m: float) -> None:
+        self._client = client = world.client
+        position = PARKED.translation.tolist()
+        self._parts = []
+        for corners in open_hand_parts():
+            swept = trimesh.Trimesh(np.vstack([corners, corners - [0.0, 0.0, length_m]])).convex_hull.vertices
+            shape = client.createCollisionShape(pybullet.GEOM_MESH, vertices=swept.tolist())
+            part = int(client.createMultiBody(0.0, shape, basePosition=position))
+            client.setCollisionFilterGroupMask(part, -1, 0, 0)  # asked, never pushed against
+            self._parts.append(part)
+
+    def meets(self, T_workspace_grasp: RigidTransform, bodies: Iterable[int]) -> bool:
+        """Whether the approach that ends at this pose of the grasp origin meets any of the bodies."""
+        position = T_workspace_grasp.translation.tolist()
+        quaternion = T_workspace_grasp.rotation.as_quat().tolist()
+        for part in self._parts:
+            self._client.resetBasePositionAndOrientation(part, position, quaternion)
+        # Fingers first: they are the likelier to touch.
+        return any(self._client.getClosestPoints(part, body, 0.0) for part in self._parts[::-1] for body in bodies)
 
 
 def _centre_of_mass(T_workspace_grasp: RigidTransform) -> tuple[list[float], list[float]]:

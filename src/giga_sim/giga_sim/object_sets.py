@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import trimesh
@@ -55,7 +56,7 @@ class ObjectModel:
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
         """The visual surface."""
-        return trimesh.util.concatenate(_link_meshes(self.urdf, "visual"))
+        return cast(trimesh.Trimesh, trimesh.util.concatenate(_link_meshes(self.urdf, "visual")))
 
     @cached_property
     def surface(self) -> SurfaceMesh:
@@ -157,7 +158,7 @@ def _link_meshes(urdf: Path, element: str) -> list[trimesh.Trimesh]:
             mesh_node = node.find("geometry/mesh")
             if mesh_node is None:
                 raise ObjectSetError(f"{urdf}: only meshes are understood as the {element} shape of an object")
-            pieces = _read_obj(urdf.parent / mesh_node.attrib["filename"])
+            pieces = read_obj(urdf.parent / mesh_node.attrib["filename"])
             transform = np.eye(4)
             origin = node.find("origin")
             if origin is not None:
@@ -175,7 +176,7 @@ def _link_meshes(urdf: Path, element: str) -> list[trimesh.Trimesh]:
     return meshes
 
 
-def _read_obj(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+def read_obj(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Vertices and triangles of each object or group of an OBJ file: the pieces that the physics engine tells apart."""
     vertices: list[list[float]] = []
     pieces: list[list[list[int]]] = [[]]
@@ -190,7 +191,7 @@ def _read_obj(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]
         elif words[0] == "f":
             corners = [int(word.partition("/")[0]) for word in words[1:]]
             corners = [corner - 1 if corner > 0 else len(vertices) + corner for corner in corners]
-            pieces[-1] += [[corners[0], b, c] for b, c in zip(corners[1:], corners[2:], strict=False)]
+            pieces[-1] += [[corners[0], b, c] for b, c in pairwise(corners[1:])]
     if not any(pieces):
         raise ValueError(f"{path} holds no face")
     result = []

@@ -12,7 +12,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import trimesh
@@ -46,7 +48,7 @@ def parametric_names() -> tuple[str, ...]:
 
 
 def stands_upright(name: str) -> bool:
-    """Whether objects of this kind stand on a table by themselves and are tall: those that packed scenes are made of."""
+    """Whether objects of this kind are tall and stand on a table by themselves, as packed scenes need."""
     return name.rpartition("_")[0] in _STANDING_KINDS
 
 
@@ -54,10 +56,9 @@ def make_shape(name: str) -> ParametricShape:
     """The shape of that name; the same everywhere. Raises KeyError for an unknown kind."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     rng = np.random.default_rng(seed)
-    parts, mesh, density_kg_m3 = _KINDS[name.rpartition("_")[0]](rng)
+    parts, own_surface, density_kg_m3 = _KINDS[name.rpartition("_")[0]](rng)
     hulls = [_hull(part) for part in parts]
-    if mesh is None:
-        mesh = trimesh.util.concatenate(hulls)
+    mesh = cast(trimesh.Trimesh, trimesh.util.concatenate(hulls)) if own_surface is None else own_surface
     volumes = np.array([hull.volume for hull in hulls])
     centres = np.array([hull.center_mass for hull in hulls])
     centre = (volumes[:, None] * centres).sum(axis=0) / volumes.sum()
@@ -71,8 +72,8 @@ def make_shape(name: str) -> ParametricShape:
 def write_parametric_objects(folder: Path) -> Path:
     """Write every shape as URDF and OBJ files into a sub-folder of `folder`; return it.
 
-    The sub-folder is named after this module's content and appears at once, complete: a killed or a parallel run does no
-    harm, and a changed shape never meets an old file.
+    The sub-folder is named after this module's content and appears at once, complete: a killed or a parallel run does
+    no harm, and a changed shape never meets an old file.
     """
     version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:10]
     target = folder / f"parametric-{version}"
@@ -145,7 +146,7 @@ def _hull(corners: Array) -> trimesh.Trimesh:
 # Building blocks -----------------------------------------------------------------------------------------------------
 
 
-def _block(size: Array | list[float], centre: Array | list[float] = (0.0, 0.0, 0.0)) -> Array:
+def _block(size: Array | list[float], centre: Array | list[float] | tuple[float, ...] = (0.0, 0.0, 0.0)) -> Array:
     """Corners of a box."""
     signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     return signs * np.asarray(size) + np.asarray(centre)
@@ -165,7 +166,7 @@ def _stack(profile: list[tuple[float, float]], flattening: float = 1.0) -> list[
     """Frustums between successive (radius, height) pairs."""
     return [
         _frustum(r_0, r_1, z_0, z_1, flattening)
-        for (r_0, z_0), (r_1, z_1) in zip(profile, profile[1:], strict=False)
+        for (r_0, z_0), (r_1, z_1) in pairwise(profile)
         if z_1 - z_0 > 1e-6
     ]
 
@@ -207,7 +208,7 @@ def _wall_sectors(outer: list[tuple[float, float]], inner: list[tuple[float, flo
     return sectors
 
 
-def _ball(radii: Array | list[float], centre: Array | list[float] = (0.0, 0.0, 0.0)) -> Array:
+def _ball(radii: Array | list[float], centre: Array | list[float] | tuple[float, ...] = (0.0, 0.0, 0.0)) -> Array:
     return trimesh.creation.icosphere(subdivisions=1).vertices * np.asarray(radii) + np.asarray(centre)
 
 
@@ -216,7 +217,7 @@ def _along_x(corners: Array) -> Array:
     return corners[:, [2, 1, 0]] * np.array([1.0, 1.0, -1.0])
 
 
-# Kinds: each returns its convex parts, its surface (None = the parts' own), and a density in kg/m^3 ----------------------
+# Kinds: each returns its convex parts, its surface (None = the parts' own), and a density in kg/m^3 ------------------
 
 _Made = tuple[list[Array], "trimesh.Trimesh | None", float]
 
@@ -249,7 +250,7 @@ def _shampoo(rng: np.random.Generator) -> _Made:
     waist = radius * rng.uniform(0.75, 1.0)
     profile = [(0.9 * radius, 0.0), (radius, 0.4 * body), (waist, body)]
     cap = rng.uniform(0.012, 0.02)
-    parts = _stack(profile, flattening) + [_frustum(cap, cap, body, body + rng.uniform(0.02, 0.04))]
+    parts = [*_stack(profile, flattening), _frustum(cap, cap, body, body + rng.uniform(0.02, 0.04))]
     return parts, None, rng.uniform(250, 450)
 
 
@@ -279,7 +280,7 @@ def _mug(rng: np.random.Generator) -> _Made:
         _block([bar, bar, high - low + bar], [start + reach, 0.0, 0.5 * (low + high)]),
     ]
     mesh = trimesh.util.concatenate([surface, *(_hull(part) for part in handle)])
-    return parts + handle, mesh, rng.uniform(700, 1500)
+    return parts + handle, cast(trimesh.Trimesh, mesh), rng.uniform(700, 1500)
 
 
 def _bowl(rng: np.random.Generator) -> _Made:
@@ -303,13 +304,15 @@ def _ring(rng: np.random.Generator) -> _Made:
 def _hammer(rng: np.random.Generator) -> _Made:
     length, grip = rng.uniform(0.11, 0.17), rng.uniform(0.010, 0.016)
     handle = _along_x(_frustum(grip, 0.8 * grip, -length / 2, length / 2))
-    head = _block([rng.uniform(0.022, 0.035), rng.uniform(0.06, 0.09), rng.uniform(0.022, 0.035)], [length / 2, 0.0, 0.0])
+    size = [rng.uniform(0.022, 0.035), rng.uniform(0.06, 0.09), rng.uniform(0.022, 0.035)]
+    head = _block(size, [length / 2, 0.0, 0.0])
     return [handle, head], None, rng.uniform(500, 900)
 
 
 def _screwdriver(rng: np.random.Generator) -> _Made:
     grip, shaft, radius = rng.uniform(0.06, 0.10), rng.uniform(0.05, 0.09), rng.uniform(0.011, 0.017)
-    profile = [(0.8 * radius, 0.0), (radius, 0.3 * grip), (0.8 * radius, grip), (0.005, grip + 0.004), (0.005, grip + shaft)]
+    profile = [(0.8 * radius, 0.0), (radius, 0.3 * grip), (0.8 * radius, grip)]
+    profile += [(0.005, grip + 0.004), (0.005, grip + shaft)]
     mesh = _lathe(profile)
     mesh.vertices = _along_x(mesh.vertices)
     return [_along_x(part) for part in _stack(profile)], mesh, rng.uniform(400, 800)
@@ -329,7 +332,7 @@ def _banana(rng: np.random.Generator) -> _Made:
         circle = _circle(thick * (1.0 - 0.65 * share**4), 0.0)
         out = np.array([np.cos(angle), np.sin(angle), 0.0])
         rings.append(out * (radius + circle[:, :1]) + np.array([0.0, 0.0, 1.0]) * circle[:, 1:2])
-    return [np.vstack(pair) for pair in zip(rings, rings[1:], strict=False)], None, rng.uniform(400, 800)
+    return [np.vstack(pair) for pair in pairwise(rings)], None, rng.uniform(400, 800)
 
 
 def _toy(rng: np.random.Generator) -> _Made:
@@ -370,7 +373,8 @@ def _lamp(rng: np.random.Generator) -> _Made:
     """A foot, a stem and a knob, like a chess piece or a candlestick."""
     foot, stem, knob = rng.uniform(0.028, 0.042), rng.uniform(0.009, 0.015), rng.uniform(0.016, 0.03)
     height = rng.uniform(0.09, 0.15)
-    profile = [(foot, 0.0), (foot, 0.012), (stem, 0.03), (stem, height), (knob, height + knob), (0.5 * knob, height + 2 * knob)]
+    profile = [(foot, 0.0), (foot, 0.012), (stem, 0.03), (stem, height)]
+    profile += [(knob, height + knob), (0.5 * knob, height + 2 * knob)]
     return _stack(profile), _lathe(profile), rng.uniform(300, 600)
 
 

@@ -1,4 +1,4 @@
-"""A PyBullet world whose frame is `workspace`: the table, objects, time. The free hand and the mock arm both live in it."""
+"""A PyBullet world whose frame is `workspace`: table, objects, time. The free hand and the mock arm both live in it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ class PhysicsWorld:
         self.time_s = 0.0
         self.objects: dict[int, SimulatedObject] = {}
         """The objects in the world, by body id, in the order in which they were added."""
+        self.immovable: set[int] = set()
+        """The boxes added by `add_box` and `add_table`."""
         self.reset()
 
     def close(self) -> None:
@@ -61,6 +63,7 @@ class PhysicsWorld:
         )
         self.client.setGravity(0.0, 0.0, -GRAVITY_M_S2)
         self.objects.clear()
+        self.immovable.clear()
         self.time_s = 0.0
 
     def step(self) -> None:
@@ -73,6 +76,7 @@ class PhysicsWorld:
         shape = self.client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=(box.size_m / 2.0).tolist())
         body_id = self.client.createMultiBody(0.0, shape, basePosition=box.centre_m.tolist())
         self.client.changeDynamics(body_id, -1, lateralFriction=friction)
+        self.immovable.add(int(body_id))
         return int(body_id)
 
     def add_table(self, table: Box = DEFAULT_TABLE) -> int:
@@ -97,6 +101,7 @@ class PhysicsWorld:
         """Remove a body: an object, or one added by `add_box`."""
         self.client.removeBody(body_id)
         self.objects.pop(body_id, None)
+        self.immovable.discard(body_id)
 
     def pose(self, body_id: int) -> RigidTransform:
         """T_workspace_object of an object: the pose of its link frame."""

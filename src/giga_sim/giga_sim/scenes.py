@@ -1,4 +1,4 @@
-"""Random scenes on the table, by the benchmark's rules: piles of dropped objects, and packed ones that stand upright."""
+"""Random scenes on the table, by the benchmark's rules: piles of dropped objects, and packed ones standing upright."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scene_kind(name: str) -> SceneKind:
     """The kind of that name. Raises ValueError, with a sentence, for any other."""
     if name not in SCENE_KINDS:
         raise ValueError(f"unknown scene {name!r}: say one of {', '.join(SCENE_KINDS)}")
-    return cast(SceneKind, name)
+    return name
 
 
 def draw_object_count(rng: np.random.Generator) -> int:
@@ -62,7 +62,7 @@ def drop_pile(world: PhysicsWorld, objects: ObjectSet, count: int, rng: np.rando
         xy = rng.uniform(WORKSPACE_SIZE_M / 3.0, WORKSPACE_SIZE_M * 2.0 / 3.0, size=2)
         position = [*xy, TABLE_HEIGHT_M + PILE_DROP_HEIGHT_M]
         pose = RigidTransform.from_components(position, Rotation.from_quat(quaternion))
-        world.add_object(_model(objects, index), pose, rng.uniform(*PILE_SCALE))
+        world.add_object(_model(objects, int(index)), pose, rng.uniform(*PILE_SCALE))
         world.wait_until_rest(PILE_REST_TIMEOUT_S)
     for wall in tray:
         world.remove(wall)
@@ -70,12 +70,12 @@ def drop_pile(world: PhysicsWorld, objects: ObjectSet, count: int, rng: np.rando
 
 
 def pack(world: PhysicsWorld, objects: ObjectSet, count: int, rng: np.random.Generator) -> None:
-    """Stand objects upright side by side; a place that touches anything is given up, after 12 tries the scene stands."""
+    """Stand objects upright side by side; a place that touches anything is given up; 12 tries in all."""
     standing = objects.standing()
     for _ in range(PACKED_TRIES):
         if len(world.objects) >= count:
             break
-        model = _model(standing, rng.integers(len(standing)))
+        model = _model(standing, int(rng.integers(len(standing))))
         x, y = rng.uniform(*PACKED_RANGE_M, size=2)
         upright = Rotation.from_rotvec([0.0, 0.0, rng.uniform(0.0, 2.0 * np.pi)])
         scale = rng.uniform(*PACKED_SCALE)
@@ -95,7 +95,7 @@ def pack(world: PhysicsWorld, objects: ObjectSet, count: int, rng: np.random.Gen
 
 
 def _model(objects: ObjectSet, index: int) -> ObjectModel:
-    return cast(ObjectModel, objects[int(index)])
+    return cast(ObjectModel, objects[index])
 
 
 def _tray_walls() -> list[Box]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception.camera import PinholeCamera
-from giga_perception.workspace import TABLE_HEIGHT_M
 from giga_sim.cell import Box
 from giga_sim.surface_mesh import SurfaceMesh
 
@@ -33,7 +32,9 @@ class PlacedMesh:
     scale: float = 1.0
 
 
-def look_at(target_m: Sequence[float] | NDArray[np.float64], distance_m: float, theta_rad: float, phi_rad: float) -> RigidTransform:
+def look_at(
+    target_m: Sequence[float] | NDArray[np.float64], distance_m: float, theta_rad: float, phi_rad: float
+) -> RigidTransform:
     """T_camera_workspace of a camera that looks at a target from spherical coordinates around it, upright.
 
     theta is the angle from the vertical, phi the azimuth about z. Optical frame: z forward, x right, y down.
