@@ -19,7 +19,7 @@ from franka_msgs.action import Grasp, Homing, Move
 from giga_msgs.srv import InjectFault, ResetScene
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.ros
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 ARM_JOINTS = [f"panda_joint{number}" for number in range(1, 8)]
 HOME = np.array([0.0, -0.785398, 0.0, -2.356194, 0.0, 1.570796, 0.785398])
 REACHED_RAD = 2e-3
@@ -51,8 +52,8 @@ class Client:
             ("/tf", TFMessage, 100),
             ("/tf_static", TFMessage, LATCHED),
             ("/robot_description", String, LATCHED),
-            ("/camera/depth/image_rect_raw", Image, 2),
-            ("/camera/depth/camera_info", CameraInfo, 2),
+            ("/camera/depth/image_rect_raw", Image, qos_profile_sensor_data),
+            ("/camera/depth/camera_info", CameraInfo, qos_profile_sensor_data),
         ):
             self.node.create_subscription(kind, name, lambda message, name=name: self._keep(name, message), qos)
         self.trajectory = ActionClient(
@@ -112,7 +113,7 @@ def client(ros_domain, start_process, wait_for):
     client = Client()
     wait_for(
         lambda: process.process.poll() is not None or client.newest("/camera/depth/image_rect_raw"),
-        TIMEOUT_S,
+        START_TIMEOUT_S,
         f"an image from sim_node\n{process.output()}",
     )
     assert process.process.poll() is None, process.output()
@@ -372,7 +373,7 @@ def test_a_missing_file_ends_with_a_sentence(start_process, wait_for, ros_domain
     process = start_process(
         [sys.executable, "-m", "giga_sim.sim_node", "--ros-args", "-p", "cell_file:=/nowhere/cell.yaml"], "broken"
     )
-    wait_for(lambda: process.process.poll() is not None, TIMEOUT_S, "the end of the process")
+    wait_for(lambda: process.process.poll() is not None, START_TIMEOUT_S, "the end of the process")
     assert process.process.returncode == 1
     assert "Traceback" not in process.output()
     assert "/nowhere/cell.yaml" in process.output() or "robot_file" in process.output()

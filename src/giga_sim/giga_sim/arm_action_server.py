@@ -9,6 +9,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
+from giga_sim.cancel_requests import CancelRequests
 from giga_sim.joint_trajectory import (
     JointSetpoint,
     TrajectoryPoint,
@@ -32,6 +33,7 @@ class ArmActionServer:
         self._profile = profile
         self._cell = cell
         self._loop = loop
+        self._cancels = CancelRequests()
         # The goal that the arm follows; written in the simulation's thread only.
         self._current: tuple[TrajectoryGoal, ServerGoalHandle] | None = None
         self._server = ActionServer(
@@ -79,6 +81,8 @@ class ArmActionServer:
         return GoalResponse.ACCEPT
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        self._cancels.note(handle)
+
         def stop() -> None:
             if self._current is not None and self._current[1] is handle:
                 self._cell.stop_arm(TrajectoryOutcome.CANCELED, "Goal canceled; the arm holds its position.")
@@ -95,7 +99,8 @@ class ArmActionServer:
                 error_code=FollowJointTrajectory.Result.INVALID_GOAL, error_string=str(stopped)
             )
         result = result_message(goal)
-        if goal.outcome is TrajectoryOutcome.CANCELED and handle.is_cancel_requested:
+        canceled = self._cancels.take(handle)
+        if goal.outcome is TrajectoryOutcome.CANCELED and canceled:
             handle.canceled()
         elif goal.outcome is TrajectoryOutcome.SUCCEEDED:
             handle.succeed()
@@ -115,7 +120,7 @@ class ArmActionServer:
         )
         follower.start(goal)
         self._current = (goal, handle)
-        if handle.is_cancel_requested:
+        if self._cancels.include(handle):
             self._cell.stop_arm(TrajectoryOutcome.CANCELED, "Goal canceled before it began.")
         return goal
 

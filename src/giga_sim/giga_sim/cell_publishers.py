@@ -29,8 +29,7 @@ WORKSPACE_FRAME = "workspace"
 CAMERA_FRAME = "camera_depth_optical_frame"
 
 _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# Offered as reliable, which those who ask for sensor data's best effort get as well: with best effort, three of four
-# images of this size were lost between two processes of one machine.
+# Offered as reliable; whoever asks for sensor data's best effort is served as well.
 _IMAGES = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 

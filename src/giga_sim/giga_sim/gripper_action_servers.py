@@ -12,6 +12,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
+from giga_sim.cancel_requests import CancelRequests
 from giga_sim.robot_profile import RobotProfile
 from giga_sim.simulated_cell import SimulatedCell
 from giga_sim.simulated_gripper import GripperCommand, GripperCommandKind
@@ -31,6 +32,7 @@ class GripperActionServers:
         self._profile = profile
         self._cell = cell
         self._loop = loop
+        self._cancels = CancelRequests()
         # The command being carried out and whose it is; written in the simulation's thread only.
         self._current: tuple[GripperCommand, ServerGoalHandle] | None = None
         group = ReentrantCallbackGroup()
@@ -106,7 +108,8 @@ class GripperActionServers:
         goal = handle.request.command
         profile = self._profile
         width_m = 2.0 * goal.position
-        current_m = self._loop.ask(lambda: self._cell.readings.width_m).result()
+        # The readings are replaced as a whole at each step, so any thread may look at the newest.
+        current_m = self._cell.readings.width_m
         if not 0.0 <= width_m <= profile.gripper_max_width_m + 1e-6:
             handle.abort()
             self._node.get_logger().error(
@@ -139,7 +142,7 @@ class GripperActionServers:
         def begin() -> GripperCommand:
             self._cell.gripper.start(command, self._cell.readings.width_m)
             self._current = (command, handle)
-            if handle.is_cancel_requested:
+            if self._cancels.include(handle):
                 self._cell.stop_gripper("the goal was canceled")
             return command
 
@@ -148,9 +151,10 @@ class GripperActionServers:
         except SimulationStoppedError as stopped:
             handle.abort()
             return False, str(stopped)
+        canceled = self._cancels.take(handle)
         if command.success:
             handle.succeed()
-        elif handle.is_cancel_requested:
+        elif canceled:
             handle.canceled()
         else:
             handle.abort()
@@ -158,6 +162,8 @@ class GripperActionServers:
         return bool(command.success), command.message
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        self._cancels.note(handle)
+
         def stop() -> None:
             if self._current is not None and self._current[1] is handle:
                 self._cell.stop_gripper("the goal was canceled")

@@ -166,7 +166,7 @@ class SimulatedCell:
         SceneError, with a sentence, when there is no such scene or object set; then nothing has changed.
         """
         kind, objects = self._check_scene(request)
-        self.arm_follower.end(TrajectoryOutcome.CANCELED, "the scene was reset")
+        self.arm_follower.end(TrajectoryOutcome.PREEMPTED, "The scene was reset.")
         self.gripper.interrupt("the scene was reset", self.readings.width_m)
         self._populate((kind, objects, request.count, request.seed))
         return self._settle()
