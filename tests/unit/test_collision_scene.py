@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,8 +21,13 @@ EXACT = Clearances(
 )
 
 
+@cache
+def self_pairs() -> tuple[tuple[int, int], ...]:
+    return self_collision_pairs(arm())
+
+
 def collision_scene(scene: PerceivedScene, clearances: Clearances | None = None) -> CollisionScene:
-    return CollisionScene(arm(), cell().obstacles, scene, clearances)
+    return CollisionScene(arm(), cell().obstacles, scene, clearances, self_pairs())
 
 
 def configuration_at(position_m: list[float]) -> np.ndarray:
