@@ -279,3 +279,15 @@ def test_giga_data_counts_and_checks(box_data: Path, capsys: pytest.CaptureFixtu
     assert "pile_00000001.npz is damaged" in captured.err
     assert "1 damaged" in captured.out
     assert giga(["data", "info", str(box_data / "nowhere")]) == 2
+
+
+def test_a_run_can_start_from_earlier_weights(box_data: Path, tmp_path: Path) -> None:
+    short = ["--steps", "1", "--batch", "1", "--threads", "1", "--learning-rate", "1e-9"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert giga(["train", str(box_data), "--out", str(first), "--seed", "5", *short]) == 0
+    begun_with = first / "giga.safetensors"
+    assert giga(["train", str(box_data), "--out", str(second), "--init", str(begun_with), *short]) == 0
+    weights = [load_model(path / "giga.safetensors")[0].encoder.conv_in.weight for path in (first, second)]
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=1e-6)
+    assert "began with the weights of the model giga" in (second / "giga.md").read_text()
+    assert giga(["train", str(box_data), "--out", str(second / "x"), "--init", str(tmp_path / "none.safetensors")]) == 2

@@ -55,8 +55,12 @@ def training_card(
     recipe: TrainingRecipe,
     figures: ValidationFigures | None,
     minutes: float,
+    initial: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The card of a trained network. `data_headers`: each data set's header by its folder's name."""
+    """The card of a trained network.
+
+    `data_headers`: each data set's header by its folder's name. `initial`: card of the model that training began with.
+    """
     scenes = selection.scenes
     return {
         "name": name,
@@ -78,6 +82,7 @@ def training_card(
         "recipe": json.dumps(asdict(recipe), sort_keys=True),
         "minutes": f"{minutes:.1f}",
         "validation": json.dumps(figures.as_dict() if figures is not None else {}),
+        "initial": json.dumps(dict(initial)) if initial is not None else "",
     }
 
 
@@ -86,12 +91,14 @@ def card_markdown(card: Mapping[str, str]) -> str:
     scenes = json.loads(card["scenes"])
     recipe = json.loads(card["recipe"])
     figures = json.loads(card["validation"])
+    began_with = json.loads(card["initial"]) if card["initial"] else None
     kinds = ", ".join(f"{scenes[kind]} {kind}" for kind in ("pile", "packed") if kind in scenes)
     lines = [
         f"# {card['name']}",
         "",
         "GIGA (581,863 parameters): a 40^3 TSDF in; grasp quality, orientation, width and occupancy out.",
         f"Trained {card['created']} in {card['minutes']} minutes with torch {card['torch']}, commit {card['commit']}.",
+        *([_ancestor_line(began_with)] if began_with is not None else []),
         "",
         "## Data",
         "Simulated scenes, labelled by trials of the free-floating hand; no real images.",
@@ -123,3 +130,12 @@ def card_markdown(card: Mapping[str, str]) -> str:
         "These say how well labels are predicted, not how often an arm lifts an object: for that, see the benchmarks.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _ancestor_line(card: Mapping[str, str]) -> str:
+    """What is known of the model that training began with."""
+    line = f"Its training began with the weights of the model {card.get('name', 'without a name')}"
+    if "scenes" in card:
+        scenes = json.loads(card["scenes"])
+        line += f", trained {card.get('minutes')} minutes on {scenes['training']} scenes (seeds {scenes['seeds']})"
+    return line + (f" ({card['source']})" if "source" in card else "") + "."

@@ -121,6 +121,7 @@ def train(
     folder: Path,
     *,
     device: str = "cpu",
+    initial: Giga | None = None,
     report: Callable[[Progress], None] | None = None,
     report_every: int = 50,
     validate_every: int = 500,
@@ -129,6 +130,7 @@ def train(
 ) -> tuple[Giga, ValidationFigures | None]:
     """Trains, or goes on with the run in `folder`; returns the network and its figures on the validation scenes.
 
+    `initial`: a network whose weights to start from, in place of random ones; a run that goes on ignores it.
     `stop_after` ends after that many steps as an interruption would (the checkpoint is written). Raises TrainingError
     when the checkpoint is damaged or of another recipe or other scenes, or when the loss is no longer finite.
     """
@@ -136,7 +138,7 @@ def train(
         raise TrainingError("there is no scene to train on: run `giga generate` first, or name another data set")
     folder.mkdir(parents=True, exist_ok=True)
     positive_weight, negative_weight = balancing_weights(scenes.train)
-    run = _Run(scenes.names, recipe, torch.device(device))
+    run = _Run(scenes.names, recipe, torch.device(device), initial)
     start = run.restore(folder / CHECKPOINT_FILE)
     if start:
         logger.info("going on after step %d of %d", start, recipe.steps)
@@ -204,12 +206,16 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 class _Run:
     """Network, optimiser and moving average of a run, and their way to disk and back."""
 
-    def __init__(self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device) -> None:
+    def __init__(
+        self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: Giga | None = None
+    ) -> None:
         self._names = list(names)
         self._recipe = recipe
         torch.manual_seed(recipe.seed)
         self._device = device
         self._model = Giga().to(device).train()
+        if initial is not None:
+            self._model.load_state_dict(initial.state_dict())
         self._average = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay

@@ -18,6 +18,7 @@ SUMMARY = "train the network on labelled scenes (made by `giga generate`)"
 EXAMPLES = """  ./giga train                                   on $GIGA_DATA/first; result in $GIGA_DATA/runs/giga
   ./giga train ~/data/a ~/data/b --name ab --epochs 60
   ./giga train --steps 300 --limit 200           a short trial on 200 scenes
+  ./giga train --init runs/giga/giga.safetensors --out runs/more     from earlier weights, on more scenes
   ./giga train                                   again after an interruption: goes on where it stopped
   GIGA_MODEL=~/.cache/giga/runs/giga/giga.safetensors ./giga demo"""
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="*", type=Path, metavar="FOLDER", help="data sets (default: $GIGA_DATA/first)")
     parser.add_argument("--name", default="giga", help="the model's name (default: giga)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: $GIGA_DATA/runs/NAME)")
+    parser.add_argument("--init", type=Path, metavar="MODEL", help="model file whose weights to start from")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, default=40.0, help="passes over the training scenes (default: 40)")
     length.add_argument("--steps", type=int, help="optimiser steps, in place of --epochs")
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from giga_perception.model_card import card_markdown, training_card
     from giga_perception.training import CHECKPOINT_FILE, TrainingError, read_checkpoint, read_log, train
     from giga_perception.training_scenes import load_scenes
-    from giga_perception.weights import save_model
+    from giga_perception.weights import ModelFileError, load_model, save_model
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         names = stored["scenes"] if stored is not None else None
         selection = load_scenes(folders, names=names, limit=args.limit, progress=_show_reading)
         headers = {folder.name: read_dataset_header(folder) for folder in folders}
+        initial, initial_card = load_model(args.init) if args.init is not None else (None, None)
         recipe = _recipe(args, len(selection.scenes.train))
         _announce(selection, recipe, out, steps_done=stored["step"] if stored is not None else 0)
         start = time.monotonic()
@@ -86,16 +89,17 @@ def run(args: argparse.Namespace) -> int:
             recipe,
             out,
             device=args.device,
+            initial=initial,
             report=_show_progress,
             validate_every=args.validate_every,
         )
         minutes = (time.monotonic() - start) / 60.0
-        card = training_card(args.name, selection, headers, recipe, figures, minutes)
+        card = training_card(args.name, selection, headers, recipe, figures, minutes, initial_card)
         model_file = out / f"{args.name}.safetensors"
         save_model(model_file, model, card)
         (out / f"{args.name}.md").write_text(card_markdown(card))
         write_loss_curve(read_log(out), out / "loss.png")
-    except (DatasetError, TrainingError, ValueError) as error:
+    except (DatasetError, ModelFileError, TrainingError, ValueError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"cannot write the run to {out}: {error.strerror or error}") from error
