@@ -18,8 +18,9 @@ from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import PhysicsWorld
 from giga_sim.scenes import SceneKind
 
-# One scene in this many is made of held-out objects, to choose checkpoints by.
-VALIDATION_PERIOD = 16
+# One scene in this many is made of held-out objects, to choose checkpoints by. A prime, so that the held-out scenes meet
+# every kind and object set as these take their turns.
+VALIDATION_PERIOD = 17
 SCENE_PLACEHOLDER = "{scene}"
 
 
