@@ -35,7 +35,9 @@ class FakeCell:
         self._note("plan grasp")
         return GraspPlan(1, "reach", "approach", "retreat", 10.0)
 
-    def plan_motion(self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float]) -> MotionPlan:
+    def plan_motion(
+        self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float], carrying: bool = False
+    ) -> MotionPlan:
         name = goal if isinstance(goal, str) else f"z={goal.T_frame_tcp.translation[2]:.2f}"
         self._note(f"plan {name} in {scene_id or 'the bare cell'}")
         return MotionPlan(f"to {name}", 5.0)
@@ -212,10 +214,25 @@ def test_an_object_is_not_dropped_between_table_and_bin() -> None:
 
 
 def test_a_pick_has_succeeded_even_when_the_way_home_fails() -> None:
-    cell = FakeCell({"follow to home": PickError(PickOutcome.EXECUTION_FAILED, "halted")})
+    cell = FakeCell({"follow to home": PickError(PickOutcome.TIMED_OUT, "stuck")})
     result = sequence(cell)[0].run(request())
     assert result.success
-    assert "halted" in result.message
+    assert "stuck" in result.message
+
+
+def test_a_halted_way_home_is_planned_again() -> None:
+    cell = FakeCell({"follow to home": PickError(PickOutcome.EXECUTION_FAILED, "halted")})
+    assert sequence(cell)[0].run(request()).success
+    assert cell.calls == [*TO_THE_BIN, "open", *HOMEWARD, *HOMEWARD]
+
+
+def test_the_way_home_is_tried_even_when_backing_out_fails() -> None:
+    contact, again = (PickError(PickOutcome.EXECUTION_FAILED, word) for word in ("contact", "again"))
+    cell = FakeCell({"follow approach": contact, "retrace approach": again})
+    result = sequence(cell)[0].run(request())
+    assert "contact" in result.message
+    assert "again" in result.message
+    assert cell.calls[-3:] == ["retrace approach", *HOMEWARD]
 
 
 def test_the_way_home_is_found_without_the_scene_when_the_scene_forbids_it() -> None:

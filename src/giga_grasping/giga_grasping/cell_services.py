@@ -67,12 +67,15 @@ class PlanningServices:
             raise PickError(PickOutcome.PLANNING_FAILED, message)
         return GraspPlan(answer.grasp_index, answer.reach, answer.approach, answer.retreat, answer.planning_ms)
 
-    def plan_motion(self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float]) -> MotionPlan:
+    def plan_motion(
+        self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float], carrying: bool = False
+    ) -> MotionPlan:
+        carrying_scaling = self._parameters.carrying_scaling if carrying else 0.0
         request = PlanMotion.Request(
             scene_id=scene_id,
             start_joints=_joint_state(start),
-            velocity_scaling=self._parameters.velocity_scaling,
-            acceleration_scaling=self._parameters.acceleration_scaling,
+            velocity_scaling=carrying_scaling or self._parameters.velocity_scaling,
+            acceleration_scaling=carrying_scaling or self._parameters.acceleration_scaling,
         )
         if isinstance(goal, PoseGoal):
             request.goal_pose.header.frame_id = goal.frame_id

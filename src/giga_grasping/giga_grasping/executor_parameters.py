@@ -26,10 +26,12 @@ class ExecutorParameters:
     place_clearance_m: float = 0.10
     velocity_scaling: float = 0.0
     acceleration_scaling: float = 0.0
+    carrying_scaling: float = 0.3
     reconstruct_scene: bool = True
     scene_resolution: int = 0
     scene_max_triangles: int = 4000
     start_tolerance_rad: float = 0.01
+    contact_deflection_rad: float = 0.15
     home_tolerance_rad: float = 0.02
     detection_timeout_s: float = 60.0
     planning_timeout_s: float = 60.0
@@ -67,10 +69,12 @@ TABLE = (
     Row("place_clearance_m", 0.01, 0.3, "m", "a place pose is approached from this far back along the approach axis"),
     Row("velocity_scaling", 0, 1, "", "fraction of the joints' velocity limits; 0 = the planner's own"),
     Row("acceleration_scaling", 0, 1, "", "fraction of the joints' acceleration limits; 0 = the planner's own"),
+    Row("carrying_scaling", 0, 1, "", "fraction of both limits while an object is carried; 0 = the planner's own"),
     Row("reconstruct_scene", None, None, "", "plan execute_grasp against perception's reconstruction"),
     Row("scene_resolution", 0, 200, "", "points a side at which the scene is reconstructed; 0 = perception's own"),
     Row("scene_max_triangles", 100, 4000, "", "the scene is decimated to at most this many triangles"),
     Row("start_tolerance_rad", 0.0001, 0.1, "rad", "a motion is sent only when every joint is this near to its start"),
+    Row("contact_deflection_rad", 0, 0.5, "rad", "an arm this near to where it is held is pushed off by a contact"),
     Row("home_tolerance_rad", 0.001, 0.2, "rad", "the arm counts as being home within this"),
     Row("detection_timeout_s", 0.1, 600, "s", "wall time for an answer of perception"),
     Row("planning_timeout_s", 0.1, 600, "s", "wall time for an answer of the planner"),

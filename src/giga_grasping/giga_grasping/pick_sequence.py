@@ -55,7 +55,10 @@ class Planner(Protocol):
         self, candidates: Sequence[Candidate], frame_id: str, scene_id: str, start: Mapping[str, float]
     ) -> GraspPlan: ...
 
-    def plan_motion(self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float]) -> MotionPlan: ...
+    # `carrying`: something is between the fingers, so go gently.
+    def plan_motion(
+        self, goal: str | PoseGoal, scene_id: str, start: Mapping[str, float], carrying: bool = False
+    ) -> MotionPlan: ...
 
 
 class Robot(Protocol):
@@ -101,18 +104,27 @@ def go_home(planner: Planner, robot: Robot, scene_id: str) -> float:
     """Bring the arm home by a planned motion; return the milliseconds spent planning.
 
     When the planner refuses the scene, most often because the hand still touches what was reconstructed there, the
-    motion is planned against the fixed obstacles of the cell alone: staying is no better.
+    motion is planned against the fixed obstacles of the cell alone: staying is no better. A motion that something
+    halted is planned once more from where the arm came to stand.
     """
-    if robot.at_home():
-        return 0.0
-    try:
-        plan = planner.plan_motion(HOME, scene_id, robot.joints())
-    except PickError as refusal:
-        if refusal.interrupts or not scene_id:
-            raise
-        plan = planner.plan_motion(HOME, "", robot.joints())
-    robot.follow(plan.trajectory, "go home")
-    return plan.planning_ms
+    planning_ms = 0.0
+    for attempt in (1, 2):
+        if robot.at_home():
+            break
+        try:
+            plan = planner.plan_motion(HOME, scene_id, robot.joints())
+        except PickError as refusal:
+            if refusal.interrupts or not scene_id:
+                raise
+            plan = planner.plan_motion(HOME, "", robot.joints())
+        planning_ms += plan.planning_ms
+        try:
+            robot.follow(plan.trajectory, "go home")
+            break
+        except PickError as failure:
+            if attempt == 2 or failure.outcome is not PickOutcome.EXECUTION_FAILED:
+                raise
+    return planning_ms
 
 
 class PickSequence:
@@ -178,7 +190,7 @@ class PickSequence:
         return plan
 
     def _plan_motion(self, goal: str | PoseGoal, scene_id: str) -> Trajectory:
-        plan = self._planner.plan_motion(goal, scene_id, self._robot.joints())
+        plan = self._planner.plan_motion(goal, scene_id, self._robot.joints(), carrying=True)
         self._planning_ms += plan.planning_ms
         self._on_plan((plan.trajectory,))
         return plan.trajectory
@@ -245,28 +257,31 @@ class PickSequence:
 
     def _return_home(self, request: PickRequest) -> PickResult:
         """The object is where it should be: the pick has succeeded, whatever becomes of the way home."""
-        self._enter(Phase.HOMING)
         try:
-            self._planning_ms += go_home(self._planner, self._robot, request.scene_id)
+            self._bring_home(request)
         except PickError as failure:
             outcome = failure.outcome if failure.interrupts else PickOutcome.SUCCESS
             return self._result(outcome, f"the object was delivered, but on the way home: {failure.message}")
         return self._result(PickOutcome.SUCCESS, "lifted and delivered")
+
+    def _bring_home(self, request: PickRequest) -> None:
+        self._enter(Phase.HOMING)
+        self._planning_ms += go_home(self._planner, self._robot, request.scene_id)
 
     def _recover(self, request: PickRequest, outcome: PickOutcome, message: str) -> PickResult:
         """After a failure: leave the scene by the way it was entered, put down what is held, go home."""
         failed_in = self._phase
         if failed_in is Phase.PLANNING:
             return self._result(outcome, message)
-        try:
-            self._leave(failed_in)
+        for way_back in (lambda: self._leave(failed_in), lambda: self._bring_home(request)):
+            try:
+                way_back()
+            except PickError as failure:
+                message = f"{message}; then, on the way back: {failure.message}"
+                if failure.interrupts:
+                    return self._result(failure.outcome, message)
             if self._holding and failed_in is Phase.TRANSPORTING:
                 return self._result(outcome, f"{message}; the object is still in the hand")
-            self._enter(Phase.HOMING)
-            self._planning_ms += go_home(self._planner, self._robot, request.scene_id)
-        except PickError as failure:
-            outcome = failure.outcome if failure.interrupts else outcome
-            message = f"{message}; then, on the way back: {failure.message}"
         return self._result(outcome, message)
 
     def _leave(self, failed_in: Phase) -> None:

@@ -33,6 +33,8 @@ FloatArray = NDArray[np.float64]
 FRESH_READING_TIMEOUT_S = 1.0
 # How long an arm may take to settle at the start of the next trajectory.
 SETTLING_TIMEOUT_S = 2.0
+# Two plans that follow each other share a point up to this.
+SAME_POINT_RAD = 0.001
 # A reading older than this, in wall time, says nothing about where the arm is.
 READING_TIMEOUT_S = 5.0
 # A cancel that came from the safety node is announced on safety_stopped, maybe a moment after the controller's answer.
@@ -85,6 +87,8 @@ class RobotInterface:
         self.grasp = ActionClient(node, Grasp, self.grasp_name, callback_group=group)
         self.latest: Reading | None = None
         self.last_end: MotionEnd | None = None
+        # Where the controller holds the arm, by joint, in radians: the end of the last trajectory, if that was reached.
+        self.held: Mapping[str, float] | None = None
         # Only the newest reading counts, and there are many.
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         node.create_subscription(JointState, "joint_states", self._on_joint_states, newest, callback_group=group)
@@ -150,16 +154,18 @@ class RobotMotion:
         self._perform_gripper(self._robot.grasp, self._robot.grasp_name, goal, "close")
 
     def follow(self, trajectory: JointTrajectory, purpose: str) -> None:
-        """Carry out a trajectory that starts where the arm is."""
+        """Carry out a trajectory that starts where the arm is, or where the controller holds it against a contact."""
         if not trajectory.points:
             return
         self._require_start(trajectory, purpose)
+        self._robot.held = None
         goal = FollowJointTrajectory.Goal(trajectory=trajectory)
         planned_s = Duration.from_msg(trajectory.points[-1].time_from_start).nanoseconds / 1e9
         timeout_s = self._parameters.motion_timeout_factor * planned_s + self._parameters.motion_timeout_margin_s
         name = self._robot.controller_name
         status, result = self._perform(self._robot.controller, name, goal, timeout_s)
         if succeeded(status) and result.error_code == FollowJointTrajectory.Result.SUCCESSFUL:
+            self._robot.held = dict(zip(trajectory.joint_names, trajectory.points[-1].positions, strict=True))
             return
         self._raise_if_stopped(status)
         reason = FAILURES.get(result.error_code, "canceled by somebody else" if was_canceled(status) else "aborted")
@@ -170,8 +176,8 @@ class RobotMotion:
         """Back along a trajectory, from the place on it that the arm has reached to its start."""
         positions = np.array([point.positions for point in trajectory.points])
         times = np.array([Duration.from_msg(point.time_from_start).nanoseconds / 1e9 for point in trajectory.points])
-        readings = self._reading().positions
-        current = np.array([readings[name] for name in trajectory.joint_names])
+        standing = self._held() or self._reading().positions
+        current = np.array([standing[name] for name in trajectory.joint_names])
         back = JointTrajectory(joint_names=trajectory.joint_names)
         for time_s, position, velocity in zip(*way_back(positions, times, current), strict=True):
             point = JointTrajectoryPoint(positions=position.tolist(), velocities=velocity.tolist())
@@ -200,11 +206,27 @@ class RobotMotion:
         finally:
             self._robot.note_motion_end()
 
+    def _held(self) -> Mapping[str, float] | None:
+        """Where the controller holds the arm, unless the arm is somewhere else altogether.
+
+        An object between the fingers and the table pushes the arm off by some hundredths of a radian. The controller
+        still holds it at the end of its trajectory, and a motion that starts there is the one without a jump.
+        """
+        held, positions = self._robot.held, self._reading().positions
+        if held is None or any(name not in positions for name in held):
+            return None
+        off_rad = max(abs(positions[name] - held[name]) for name in held)
+        return held if off_rad < self._parameters.contact_deflection_rad else None
+
     def _require_start(self, trajectory: JointTrajectory, purpose: str) -> None:
         first = dict(zip(trajectory.joint_names, trajectory.points[0].positions, strict=True))
         missing = [name for name in first if name not in self._reading().positions]
         if missing:
             raise PickError(PickOutcome.START_MISMATCH, f"the plan moves joints nobody reports: {', '.join(missing)}")
+
+        held = self._held()
+        if held is not None and all(abs(held.get(name, np.inf) - first[name]) < SAME_POINT_RAD for name in first):
+            return
 
         def furthest() -> tuple[float, str]:
             positions = self._reading().positions
