@@ -15,6 +15,7 @@ from typing import Any
 
 import rclpy
 import torch
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from giga_msgs.srv import DetectGrasps, ReconstructScene
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -22,6 +23,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
 from scipy.spatial.transform import RigidTransform
 from std_msgs.msg import Header
 
@@ -44,6 +46,9 @@ from tf2_ros import Buffer, TransformListener
 EXECUTOR_THREADS = 36
 SERVICE_SLOTS = 32
 
+# rclpy's own depth of 10 drops the eleventh of a burst of requests without a word.
+SERVICE_QOS = QoSProfile(depth=200)
+
 UNLIMITED_TRIANGLES = 2**31 - 1
 DIAGNOSTICS_PERIOD_S = 1.0
 
@@ -64,14 +69,16 @@ class PerceptionNode(LifecycleNode):
         self._source: SceneSource | None = None
         self._transform_listener: TransformListener | None = None
         self._last_detection: Detection | None = None
+        self._last_stamp: Time | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, self._group, Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self.create_service(DetectGrasps, "~/detect_grasps", self._on_detect_grasps, callback_group=self._group)
-        self.create_service(
-            ReconstructScene, "~/reconstruct_scene", self._on_reconstruct_scene, callback_group=self._group
-        )
+        for kind, name, answer in (
+            (DetectGrasps, "~/detect_grasps", self._on_detect_grasps),
+            (ReconstructScene, "~/reconstruct_scene", self._on_reconstruct_scene),
+        ):
+            self.create_service(kind, name, answer, qos_profile=SERVICE_QOS, callback_group=self._group)
 
     # The lifecycle. rclpy swallows what a transition raises, so what can go wrong is caught and logged here.
 
@@ -188,7 +195,7 @@ class PerceptionNode(LifecycleNode):
         """Fill the response by ``work``, or with the sentence that says why it could not be done."""
         if not self._slots.acquire(blocking=False):
             response.success = False
-            response.message = f"perception_node is answering {SERVICE_SLOTS} calls already: call again"
+            response.message = f"perception_node is answering {SERVICE_SLOTS} other calls: call again in a moment"
             return response
         try:
             work()
@@ -218,8 +225,9 @@ class PerceptionNode(LifecycleNode):
 
     def _detect(self, scene: ObservedScene, threshold: float) -> Detection:
         detection, is_new = self._require(self._memory).detection(scene.view, threshold)
-        if is_new:
-            self._last_detection = detection
+        # A still scene gives the same image under a new stamp: nothing to compute, but to publish.
+        if is_new or scene.stamp != self._last_stamp:
+            self._last_detection, self._last_stamp = detection, scene.stamp
             self._require(self._outputs).publish_detection(detection, self._settings().workspace_frame, scene.stamp)
         return detection
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ _OCCLUSION_REACH_M = 0.05
 _LIGHT_RADIUS = 0.14
 """Of the key light, as a fraction of its distance: how soft shadows are."""
 _RAY_OFFSET_M = 2e-4
+_SMOOTHING_SAMPLES = 3.0
+"""Standard deviation, in samples, of the smoothing that takes the grain from shadows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,11 @@ def render(meshes: Sequence[ColouredMesh], viewpoint: Viewpoint) -> NDArray[np.u
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         normal *= -np.sign(np.sum(normal * direction, axis=1, keepdims=True) + 1e-9)
         base = _interpolate(colours, geometry, triangle, uv)
-        light = _light(scene, point, normal, direction, viewpoint)
+        lit, open_sky = _visibility(scene, point, normal, viewpoint)
+        lit, open_sky = (_smoothed(values, geometry, seen, size) for values in (lit, open_sky))
+        key = np.clip(normal @ viewpoint.key_light().astype(np.float32), 0.0, 1.0) * lit
+        head = np.clip(-np.sum(normal * direction, axis=1), 0.0, 1.0)
+        light = 0.18 + 0.36 * open_sky + 0.42 * key + 0.16 * head * (0.4 + 0.6 * open_sky)
         glow = np.asarray(glows, dtype=np.float32)[geometry]
         light = light * (1.0 - 0.72 * glow) + 0.74 * glow
         colour[seen] = np.clip(base * light[:, None], 0.0, 1.0)
@@ -151,27 +158,41 @@ def _interpolate(
     return result
 
 
-def _light(
+def _visibility(
     scene: o3d.t.geometry.RaycastingScene,
     point: NDArray[np.float32],
     normal: NDArray[np.float32],
-    direction: NDArray[np.float32],
     viewpoint: Viewpoint,
-) -> NDArray[np.float32]:
-    """Brightness [N]: a key light, a weak one from the viewer, and ambient light by occlusion."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Whether the key light reaches each point [N], and how much of the sky does [N]; noisy, by few random rays."""
     rng = np.random.default_rng(0)
-    to_key = viewpoint.key_light()
     start = point + normal * _RAY_OFFSET_M
-    lit = ~_blocked(scene, start, to_key + _LIGHT_RADIUS * _unit_vectors(rng, len(point)), np.inf)
+    to_key = viewpoint.key_light().astype(np.float32) + np.float32(_LIGHT_RADIUS) * _unit_vectors(rng, len(point))
+    lit = (~_blocked(scene, start, to_key, np.inf)).astype(np.float32)
     open_sky = np.zeros(len(point), dtype=np.float32)
     for _ in range(_OCCLUSION_RAYS):
-        aim = normal + 0.98 * _unit_vectors(rng, len(point))
+        aim = normal + np.float32(0.98) * _unit_vectors(rng, len(point))
         open_sky += ~_blocked(scene, start, aim, _OCCLUSION_REACH_M)
-    open_sky /= _OCCLUSION_RAYS
+    return lit, open_sky / np.float32(_OCCLUSION_RAYS)
 
-    key = np.clip(normal @ to_key.astype(np.float32), 0.0, 1.0) * lit
-    head = np.clip(-np.sum(normal * direction, axis=1), 0.0, 1.0)
-    return np.asarray(0.18 + 0.36 * open_sky + 0.42 * key + 0.16 * head * (0.4 + 0.6 * open_sky), dtype=np.float32)
+
+def _smoothed(
+    values: NDArray[np.float32], geometry: NDArray[np.int64], seen: NDArray[np.intp], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The values [N] of the seen samples, averaged over neighbours in the picture that show the same mesh."""
+    result = np.empty_like(values)
+    rows, columns = np.divmod(seen, size[1])
+    for index in np.unique(geometry):
+        mine = np.flatnonzero(geometry == index)
+        row, column = rows[mine] - rows[mine].min(), columns[mine] - columns[mine].min()
+        total = np.zeros((int(row.max()) + 1, int(column.max()) + 1), dtype=np.float32)
+        weight = np.zeros_like(total)
+        total[row, column] = values[mine]
+        weight[row, column] = 1.0
+        total = cv2.GaussianBlur(total, (0, 0), _SMOOTHING_SAMPLES, borderType=cv2.BORDER_CONSTANT)
+        weight = cv2.GaussianBlur(weight, (0, 0), _SMOOTHING_SAMPLES, borderType=cv2.BORDER_CONSTANT)
+        result[mine] = total[row, column] / weight[row, column]
+    return result
 
 
 def _unit_vectors(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
