@@ -50,10 +50,10 @@ class ArmActionServer:
         """Tell the client where the arm is; called in the simulation's thread."""
         if self._current is None or self._current[0].finished:
             return
-        goal, handle = self._current
+        handle = self._current[1]
         readings = self._cell.readings
         actual = JointSetpoint(readings.arm_positions, readings.arm_velocities, np.zeros(len(readings.arm_positions)))
-        elapsed_s = self._cell.time_s - goal.start_time_s
+        elapsed_s = self._cell.arm_follower.elapsed_s(self._cell.step_count)
         stamp = stamp_from(self._cell.time_ns)
         handle.publish_feedback(
             feedback_message(self._profile.arm_joints, stamp, elapsed_s, self._cell.arm_follower.setpoint, actual)
@@ -116,7 +116,7 @@ class ArmActionServer:
         goal = TrajectoryGoal(
             trajectory=trajectory_through(self._checked(request), follower.setpoint),
             tolerances=tolerances_from(request, self._profile.arm_joints),
-            start_time_s=max(self._cell.time_s, _start_ns(request) / NANOSECONDS),
+            start_step=max(self._cell.step_count, self._cell.step_at(_start_ns(request))),
         )
         follower.start(goal)
         self._current = (goal, handle)

@@ -6,6 +6,7 @@ Not thread-safe: whoever steps it owns it (see simulation_loop).
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import cast
 
@@ -110,12 +111,15 @@ class SimulatedCell:
         self._object_sets: dict[tuple[str, str], ObjectSet] = {}
         self._link_surfaces = read_link_surfaces(panda_urdf_file())
         self._T_world_base = cell.T_base_workspace.inv()
+        if gui and not os.environ.get("DISPLAY"):
+            # PyBullet would end the whole process.
+            raise SceneError("PyBullet's window needs a display, and DISPLAY is not set: set it, or use gui:=false")
         try:
             self.world = PhysicsWorld(gui=gui)
         except pybullet.error as error:
             raise SceneError(f"PyBullet cannot open its window ({error}): set DISPLAY, or use gui:=false") from error
         self._background_m = self._render_background()
-        self._step_count = 0
+        self.step_count = 0  # control steps since the start; it only ever rises
         self._settling: Settling | None = None
         self._settle_from_step = 0
         self._had_active_goal = False
@@ -124,12 +128,16 @@ class SimulatedCell:
     @property
     def time_ns(self) -> int:
         """Simulated time: it only ever rises, also over resets."""
-        return START_TIME_S * NANOSECONDS + self._step_count * NANOSECONDS // STEP_RATE_HZ
+        return START_TIME_S * NANOSECONDS + self.step_count * NANOSECONDS // STEP_RATE_HZ
 
     @property
     def time_s(self) -> float:
         """Simulated time in seconds."""
-        return START_TIME_S + self._step_count / STEP_RATE_HZ
+        return START_TIME_S + self.step_count / STEP_RATE_HZ
+
+    def step_at(self, time_ns: int) -> int:
+        """The control step in which the clock reaches `time_ns`."""
+        return -((START_TIME_S * NANOSECONDS - time_ns) * STEP_RATE_HZ // NANOSECONDS)
 
     @property
     def has_active_goal(self) -> bool:
@@ -144,18 +152,17 @@ class SimulatedCell:
     def step(self) -> None:
         """Advance by one step: drives, physics, sensors, and what they mean for the goals."""
         step_s = self.world.time_step_s
-        end_s = START_TIME_S + (self._step_count + 1) / STEP_RATE_HZ
         before = self.readings
         if ARM_STUCK not in self.faults:
-            self.arm.drive_arm(self.arm_follower.advance(end_s, before.arm_positions).positions)
+            self.arm.drive_arm(self.arm_follower.advance(self.step_count + 1, before.arm_positions).positions)
         target = self.gripper.advance(step_s)
         if GRIPPER_JAMMED not in self.faults:
             self.arm.drive_fingers(target)
         self.world.step()
-        self._step_count += 1
+        self.step_count += 1
         self.readings = self.arm.read()
         if ARM_STUCK not in self.faults:
-            self.arm_follower.check(self.time_s, self.readings.arm_positions, self.readings.arm_velocities)
+            self.arm_follower.check(self.step_count, self.readings.arm_positions, self.readings.arm_velocities)
         self.gripper.check(step_s, self.readings.width_m, self.readings.width_rate_m_s)
         self._watch_settling()
 
@@ -232,7 +239,7 @@ class SimulatedCell:
         opened = FingerTarget(profile.gripper_max_width_m, 0.0, profile.gripper_force_n)
         self.arm.drive_arm(profile.home_rad)
         self.arm.drive_fingers(opened)
-        self.arm_follower = TrajectoryFollower(profile.arm_joints, hold_at(profile.home_rad))
+        self.arm_follower = TrajectoryFollower(profile.arm_joints, self.world.time_step_s, hold_at(profile.home_rad))
         self.gripper = SimulatedGripper(profile.gripper_max_width_m, profile.gripper_force_n, opened)
         self.readings = self.arm.read()
 
@@ -254,7 +261,7 @@ class SimulatedCell:
             raise SceneError(str(error)) from error
 
     def _settle(self) -> Settling:
-        self._settle_from_step = self._step_count
+        self._settle_from_step = self.step_count
         if self._settling is None:
             self._settling = Settling()
         return self._settling
@@ -264,9 +271,10 @@ class SimulatedCell:
         if self._had_active_goal and not active:
             self._settle()
         self._had_active_goal = active
-        if self._settling is None or active or self._step_count % REST_CHECK_STEPS:
+        settling_steps = self.step_count - self._settle_from_step
+        if self._settling is None or active or settling_steps % REST_CHECK_STEPS:
             return
-        settled_s = (self._step_count - self._settle_from_step) / STEP_RATE_HZ
+        settled_s = settling_steps / STEP_RATE_HZ
         if settled_s >= SETTLE_AT_MOST_S or (settled_s >= SETTLE_AT_LEAST_S and self._at_rest()):
             self._settling.finished = True
             self._settling = None

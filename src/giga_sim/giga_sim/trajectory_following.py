@@ -62,7 +62,9 @@ class TrajectoryGoal:
 
     trajectory: JointTrajectory
     tolerances: Tolerances
-    start_time_s: float
+    # The control step at which it begins; counted, not timed, so that a motion is the same to the last bit whenever it
+    # runs.
+    start_step: int
     outcome: TrajectoryOutcome | None = None
     message: str = ""
 
@@ -82,6 +84,7 @@ class TrajectoryFollower:
     """The controller: holds `setpoint`, or leads it along the trajectory of `goal`."""
 
     joint_names: tuple[str, ...]
+    step_s: float
     setpoint: JointSetpoint
     goal: TrajectoryGoal | None = field(default=None)
 
@@ -101,25 +104,29 @@ class TrajectoryFollower:
         """Hold the joints at `positions` [J], whatever was being followed."""
         self.setpoint = hold_at(positions)
 
-    def advance(self, time_s: float, positions: np.ndarray) -> JointSetpoint:
-        """The setpoint at `time_s`, the end of the coming step; `positions` [J] are those measured now."""
-        if self.goal is None or time_s < self.goal.start_time_s:
+    def elapsed_s(self, step: int) -> float:
+        """How long the goal has been followed after `step` control steps in all; below 0 when it is yet to begin."""
+        return 0.0 if self.goal is None else (step - self.goal.start_step) * self.step_s
+
+    def advance(self, step: int, positions: np.ndarray) -> JointSetpoint:
+        """The setpoint for the end of control step `step`; `positions` [J] are those measured before it."""
+        if self.goal is None or step < self.goal.start_step:
             return self.setpoint
-        setpoint = self.goal.trajectory.at(time_s - self.goal.start_time_s)
-        step = np.abs(setpoint.positions - self.setpoint.positions)
-        if step.max() > REFLEX_STEP_RAD:
-            joint = int(step.argmax())
+        setpoint = self.goal.trajectory.at(self.elapsed_s(step))
+        change = np.abs(setpoint.positions - self.setpoint.positions)
+        if change.max() > REFLEX_STEP_RAD:
+            joint = int(change.argmax())
             self._reflex(
                 positions,
-                f"the commanded position of {self.joint_names[joint]} jumped by {step[joint]:.3f} rad in one control "
+                f"the commanded position of {self.joint_names[joint]} jumped by {change[joint]:.3f} rad in one control "
                 "cycle; start a trajectory where the arm is",
             )
             return self.setpoint
         self.setpoint = setpoint
         return setpoint
 
-    def check(self, time_s: float, positions: np.ndarray, velocities: np.ndarray) -> None:
-        """Compare what is measured after the step with the setpoint, and end the goal when that decides it."""
+    def check(self, step: int, positions: np.ndarray, velocities: np.ndarray) -> None:
+        """Compare what is measured after control step `step` with the setpoint; end the goal when that decides it."""
         goal = self.goal
         if goal is None:
             return
@@ -131,7 +138,7 @@ class TrajectoryFollower:
                 f"{self.joint_names[joint]} lags {error[joint]:.3f} rad behind its trajectory: something holds the arm",
             )
             return
-        elapsed_s = time_s - goal.start_time_s
+        elapsed_s = self.elapsed_s(step)
         if elapsed_s < goal.trajectory.duration_s:
             if np.any(error > goal.tolerances.path_position_rad):
                 self.hold(positions)
