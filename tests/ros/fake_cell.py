@@ -2,6 +2,7 @@
 
 ""                 everything is offered, clear_table reports a success and two failures
 perception_dies    perception_node prints a sentence and ends
+cannot_detect      perception_node runs but says that it has no model
 planner_is_silent  embedded_planner_node runs but offers nothing
 clear_fails        clear_table ends with an error
 clear_hangs        clear_table never ends
@@ -36,6 +37,12 @@ FAULT = os.environ.get("FAKE_CELL", "")
 
 
 def unused(request: Any, response: Any) -> Any:
+    """Answers, for what it is worth; only detect_grasps is ever called."""
+    response.success = True
+    if isinstance(response, DetectGrasps.Response):
+        response.success = FAULT != "cannot_detect"
+        response.message = "perception_node is not configured: there is no model file /nowhere.safetensors"
+        response.grasps.report.model = "fake"
     return response
 
 

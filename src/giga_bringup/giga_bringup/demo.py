@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from giga_bringup.demo_picture import TriedGrasp, write_picture
+from giga_bringup.demo_picture import write_picture
 from giga_bringup.demo_session import DemoSession
 from giga_bringup.demo_summary import Attempt, Round, Summary, attempt_line, round_line, summary_text, write_json
 from giga_bringup.launched_stack import LaunchedStack
@@ -42,19 +42,21 @@ def run_demo(request: DemoRequest, domain: int, log: Path) -> Summary:
     }
     rounds: list[Round] = []
     first_scene = None
-    tried: list[TriedGrasp] = []
+    picked: list[Any] = []  # the grasps that lifted something in the first scene
     with LaunchedStack("sim", arguments, log) as stack, DemoSession(stack) as session:
         session.wait_until_ready()
         _say(f"Ready. To call the grasp service from another terminal, here:\n  {_client_line()}")
 
         def on_attempt(attempt: Attempt, grasp: Any) -> None:
             _say(attempt_line(attempt))
-            if not rounds:
-                tried.append(TriedGrasp(grasp, attempt.success))
+            if attempt.success and not rounds:
+                picked.append(grasp)
 
         for seed in range(request.seed, request.seed + request.rounds):
             objects, since = session.reset_scene(request.scene, request.objects, seed)
-            first_scene = first_scene or session.record_scene(since)
+            if first_scene is None:
+                first_scene = session.record_scene(since)
+                session.require_detection()
             names = f": {', '.join(objects)}" if objects else ""
             _say(f"Round {len(rounds) + 1} of {request.rounds}, seed {seed}, {len(objects)} objects{names}")
             rounds.append(session.clear_table(seed, objects, on_attempt))
@@ -66,7 +68,8 @@ def run_demo(request: DemoRequest, domain: int, log: Path) -> Summary:
     if request.json is not None:
         _say(f"Figures: {request.json}")
     assert first_scene is not None, "there is at least one round"
-    write_picture(request.picture, first_scene, tried)
+    title = f"{request.scene} scene of seed {request.seed}: {rounds[0].successes} of {len(rounds[0].objects)} picked"
+    write_picture(request.picture, first_scene, picked, title)
     _say(f"Picture of the first scene: {request.picture}")
     return summary
 

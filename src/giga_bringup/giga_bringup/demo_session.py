@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 
 import rclpy
 from giga_msgs.action import ClearTable
-from giga_msgs.msg import GraspArray
 from giga_msgs.srv import DetectGrasps, PlanGrasp, PlanMotion, ReconstructScene, ResetScene, SetScene
 from rclpy.action import ActionClient
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.time import Time
@@ -30,6 +29,8 @@ from giga_bringup.scene_recorder import RecordedScene, SceneRecorder
 
 READY_TIMEOUT_S = 120.0
 RESET_TIMEOUT_S = 120.0
+DETECTION_TIMEOUT_S = 120.0
+RESEND_S = 30.0
 IMAGE_TIMEOUT_S = 30.0
 # An attempt is a detection, several plans and half a minute of simulated motion.
 ATTEMPT_TIMEOUT_S = 300.0
@@ -66,10 +67,10 @@ class DemoSession:
     def _connect(self) -> None:
         node = self._node
         self._reset = node.create_client(ResetScene, "/sim_node/reset_scene")
+        self._detect = node.create_client(DetectGrasps, "/perception_node/detect_grasps")
         self._clear = ActionClient(node, ClearTable, "/executor_node/clear_table")
         # What must be there before the first goal: name, the node that offers it, and whether it is there.
         services = [
-            ("perception_node", DetectGrasps, "/perception_node/detect_grasps"),
             ("perception_node", ReconstructScene, "/perception_node/reconstruct_scene"),
             ("embedded_planner_node", SetScene, "/set_scene"),
             ("embedded_planner_node", PlanGrasp, "/plan_grasp"),
@@ -79,14 +80,12 @@ class DemoSession:
         self._offers: list[tuple[str, str, Callable[[], bool]]] = [
             ("/sim_node/reset_scene", "sim_node", self._reset.service_is_ready),
             ("/executor_node/clear_table", "executor_node", self._clear.server_is_ready),
+            ("/perception_node/detect_grasps", "perception_node", self._detect.service_is_ready),
             *(
                 (name, offered_by, node.create_client(kind, name).service_is_ready)
                 for offered_by, kind, name in services
             ),
         ]
-        self.model = "model unknown"
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._grasps = node.create_subscription(GraspArray, "/perception_node/grasps", self._on_grasps, latched)
 
     def wait_until_ready(self) -> None:
         """Wait for every service and action. Raises UserError naming the node that is missing or died."""
@@ -105,11 +104,18 @@ class DemoSession:
     def reset_scene(self, scene: str, objects: int, seed: int) -> tuple[tuple[str, ...], Time]:
         """Set a new scene; the names of what stands there, and the time at which it does."""
         request = ResetScene.Request(scene=scene, count=objects, seed=seed)
-        answer = self._wait(self._reset.call_async(request), RESET_TIMEOUT_S, "sim_node", "an answer to reset_scene")
+        answer = self._call(self._reset, request, RESET_TIMEOUT_S, "sim_node")
         if not answer.success:
             raise UserError(f"sim_node could not set the {scene} scene of seed {seed}: {answer.message}")
         stamps = [Time.from_msg(pose.header.stamp) for pose in answer.object_poses]
         return tuple(answer.object_names), max(stamps, default=Time())
+
+    def require_detection(self) -> None:
+        """Have grasps detected once. Raises UserError with perception's words when it cannot (no model, ...)."""
+        answer = self._call(self._detect, DetectGrasps.Request(), DETECTION_TIMEOUT_S, "perception_node")
+        if not answer.success:
+            raise UserError(f"perception_node cannot detect grasps: {answer.message}")
+        self.model = answer.grasps.report.model
 
     def record_scene(self, since: Time) -> RecordedScene:
         """What the camera sees at `since` or later. Raises UserError when the camera or its transform is missing."""
@@ -162,8 +168,23 @@ class DemoSession:
         self._poll(lambda: len(attempts) >= result.attempts, CANCEL_TIMEOUT_S, "executor_node", what)
         return Round(seed, objects, tuple(attempts), result.reason, result.message)
 
-    def _on_grasps(self, message: GraspArray) -> None:
-        self.model = message.report.model or self.model
+    def _call(self, client: Client, request: Any, timeout_s: float, node: str) -> Any:
+        """A service's answer.
+
+        A request without an answer is sent again: on a machine so busy that the server does not know this client's
+        reader yet, Fast DDS drops the answer. Whatever is called here may be done twice.
+        """
+        futures = [client.call_async(request)]
+        sent = time.monotonic()
+
+        def answer() -> Any:
+            nonlocal sent
+            if time.monotonic() - sent > RESEND_S:
+                futures.append(client.call_async(request))
+                sent = time.monotonic()
+            return next((future.result() for future in futures if future.done()), None)
+
+        return self._poll(answer, timeout_s, node, f"an answer on {client.srv_name}")
 
     def _wait(self, future: Future, timeout_s: float, node: str, what: str) -> Any:
         self._poll(future.done, timeout_s, node, what)

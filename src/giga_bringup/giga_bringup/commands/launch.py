@@ -28,9 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from launch import LaunchContext, LaunchDescription, LaunchService
     from launch.actions import IncludeLaunchDescription
+    from launch.launch_context import LaunchContext
+    from launch.launch_description import LaunchDescription
     from launch.launch_description_sources import InvalidLaunchFileError, PythonLaunchDescriptionSource
+    from launch.launch_service import LaunchService
 
     path = _find(args.file)
     source = PythonLaunchDescriptionSource(str(path))
@@ -91,7 +93,7 @@ def _check(path: Path, given: dict[str, str], declared: list[DeclareLaunchArgume
 
 
 def _listing(path: Path, declared: list[DeclareLaunchArgument]) -> str:
-    from launch import LaunchContext
+    from launch.launch_context import LaunchContext
 
     lines = [f"Arguments of {path} (pass them as NAME:=VALUE):"]
     for argument in declared:
