@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import RigidTransform
+
 from giga_grasping.pick_outcome import After, Candidate, Phase, PickError, PickOutcome
 from giga_grasping.pick_sequence import GraspPlan, MotionPlan, PickRequest, PickSequence, PickSettings, PoseGoal
-from scipy.spatial.transform import RigidTransform
 
 CANDIDATES = [Candidate(RigidTransform.identity(), 0.03, 0.9), Candidate(RigidTransform.identity(), 0.05, 0.8)]
 PLACE = PoseGoal("panda_link0", RigidTransform.from_translation([0.5, 0.1, 0.2]))

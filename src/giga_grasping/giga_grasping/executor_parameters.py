@@ -35,9 +35,9 @@ class ExecutorParameters:
     home_tolerance_rad: float = 0.02
     detection_timeout_s: float = 60.0
     planning_timeout_s: float = 60.0
-    motion_timeout_factor: float = 10.0
-    motion_timeout_margin_s: float = 20.0
-    gripper_timeout_s: float = 30.0
+    motion_timeout_factor: float = 2.0
+    motion_timeout_margin_s: float = 5.0
+    gripper_timeout_s: float = 15.0
     confirm_timeout_s: float = 120.0
 
 
@@ -78,9 +78,9 @@ TABLE = (
     Row("home_tolerance_rad", 0.001, 0.2, "rad", "the arm counts as being home within this"),
     Row("detection_timeout_s", 0.1, 600, "s", "wall time for an answer of perception"),
     Row("planning_timeout_s", 0.1, 600, "s", "wall time for an answer of the planner"),
-    Row("motion_timeout_factor", 1, 100, "", "wall seconds allowed for each planned second of a motion"),
+    Row("motion_timeout_factor", 1, 100, "", "seconds of the node's clock allowed for each planned second of a motion"),
     Row("motion_timeout_margin_s", 0.1, 600, "s", "and on top of that"),
-    Row("gripper_timeout_s", 0.1, 600, "s", "wall time for a gripper action"),
+    Row("gripper_timeout_s", 0.1, 600, "s", "time on the node's clock for a gripper action"),
     Row("confirm_timeout_s", 1, 86400, "s", "wall time to wait for ~/confirm"),
 )
 

@@ -30,6 +30,27 @@ class Interruption:
             raise PickError(*self._cause)
 
 
+class Deadline:
+    """When to give up waiting: too long on a clock, or that clock stands still for too long in wall time.
+
+    A motion of a simulated arm takes as much wall time as the machine is slow, so its time is counted on the
+    simulation's clock; but that clock may also stop for good.
+    """
+
+    def __init__(self, timeout_s: float, now_s: Callable[[], float], standstill_s: float) -> None:
+        self._now_s = now_s
+        self._last_s = now_s()
+        self._end_s = self._last_s + timeout_s
+        self._standstill_s = standstill_s
+        self._last_change_s = time.monotonic()
+
+    def has_passed(self) -> bool:
+        now_s = self._now_s()
+        if now_s != self._last_s:
+            self._last_s, self._last_change_s = now_s, time.monotonic()
+        return now_s > self._end_s or time.monotonic() - self._last_change_s > self._standstill_s
+
+
 def wait_until(
     condition: Callable[[], bool], timeout_s: float, interruption: Interruption, on_timeout: Callable[[], PickError]
 ) -> None:

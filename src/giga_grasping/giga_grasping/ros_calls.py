@@ -2,11 +2,12 @@
 
 Whatever touches ROS happens on the executor's own thread, as a coroutine there: rclpy's action client keeps its books
 without a lock, and a goal sent from a second thread can miss its answer. The calling thread only watches: a deadline on
-wall time, the interruption, and whether the other side is still there.
+time, the interruption, and whether the other side is still there.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -17,13 +18,15 @@ from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.node import Node
 
-from giga_grasping.interruption import POLL_PERIOD_S, Interruption
+from giga_grasping.interruption import POLL_PERIOD_S, Deadline, Interruption
 from giga_grasping.pick_outcome import PickError, PickOutcome
 
 DISCOVERY_TIMEOUT_S = 5.0
 # The graph shows a server a moment before its connections are made; what is sent in between is lost.
 CONNECTION_S = 0.3
-CANCEL_TIMEOUT_S = 3.0
+CANCEL_TIMEOUT_S = 10.0
+# How long the clock may stand still, in wall time, while a goal is being carried out.
+CLOCK_STANDSTILL_S = 30.0
 # How often the graph is asked whether a server still exists.
 PRESENCE_PERIOD_S = 0.5
 
@@ -74,7 +77,7 @@ class RosCalls:
         return time.monotonic() - self._first_seen_s.setdefault(client, time.monotonic()) >= CONNECTION_S
 
     def call(self, client: Client, request: Any, timeout_s: float, interruption: Interruption) -> Any:
-        """Call a service and return its response.
+        """Call a service and return its response; the time allowed is wall time.
 
         Raises:
             PickError: NOT_READY when nobody offers it, TIMED_OUT without an answer, or the interruption's cause.
@@ -85,12 +88,15 @@ class RosCalls:
         async def exchange() -> Any:
             return await client.call_async(request)
 
-        return self._watch(exchange, client, timeout_s, f"the service {name}", interruption)
+        deadline = Deadline(timeout_s, time.monotonic, math.inf)
+        return self._watch(exchange, client, deadline, f"the service {name}", interruption)
 
     def perform(
         self, client: ActionClient, name: str, goal: Any, timeout_s: float, interruption: Interruption
     ) -> tuple[int, Any]:
-        """Send a goal and return (status, result) once it has ended. What ends the wait early cancels the goal first.
+        """Send a goal and return (status, result) once it has ended; the time allowed is the node's, simulated or not.
+
+        What ends the wait early cancels the goal first.
 
         Raises:
             PickError: NOT_READY, EXECUTION_FAILED when the goal is refused, TIMED_OUT, or the interruption's cause.
@@ -113,7 +119,9 @@ class RosCalls:
             for handle in handles:
                 await handle.cancel_goal_async()
 
-        answer = self._watch(exchange, client, timeout_s, f"the action server {name}", interruption, cancel)
+        clock = self._node.get_clock()
+        deadline = Deadline(timeout_s, lambda: clock.now().nanoseconds / 1e9, CLOCK_STANDSTILL_S)
+        answer = self._watch(exchange, client, deadline, f"the action server {name}", interruption, cancel)
         if answer is None:
             raise PickError(PickOutcome.EXECUTION_FAILED, f"the action server {name} refused the goal")
         return answer.status, answer.result
@@ -130,22 +138,20 @@ class RosCalls:
         self,
         coroutine: Callable[[], Awaitable[Any]],
         client: Client | ActionClient,
-        timeout_s: float,
+        deadline: Deadline,
         what: str,
         interruption: Interruption,
         cancel: Callable[[], Awaitable[None]] | None = None,
     ) -> Any:
         exchange = _Exchange(self._node, coroutine)
-        deadline_s = time.monotonic() + timeout_s
         next_look_s = time.monotonic() + PRESENCE_PERIOD_S
         try:
             while not exchange.wait(POLL_PERIOD_S):
                 interruption.check()
-                now_s = time.monotonic()
-                if now_s > deadline_s:
-                    raise PickError(PickOutcome.TIMED_OUT, f"{what} did not answer within {timeout_s:.0f} s")
-                if now_s > next_look_s:
-                    next_look_s = now_s + PRESENCE_PERIOD_S
+                if deadline.has_passed():
+                    raise PickError(PickOutcome.TIMED_OUT, f"{what} did not answer in the time allowed")
+                if time.monotonic() > next_look_s:
+                    next_look_s = time.monotonic() + PRESENCE_PERIOD_S
                     if not _is_there(client) and not exchange.wait(PRESENCE_PERIOD_S):
                         raise PickError(PickOutcome.NOT_READY, f"{what} went away while it was at work")
         except PickError:
