@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 pytest.importorskip("pybullet", reason="PyBullet is not installed")
 
@@ -167,12 +168,24 @@ def test_the_camera_sees_the_arm(empty):
     assert away.dtype == there.dtype == np.float32
 
 
-def test_the_same_seed_goes_the_same_way(empty, tmp_path, monkeypatch):
-    monkeypatch.setenv("GIGA_DATA", str(tmp_path))
+@pytest.fixture
+def box_folder(tmp_path):
+    """An object set of one box."""
+    trimesh.creation.box(extents=[0.05, 0.04, 0.08]).export(tmp_path / "box.obj")
+    shape = '<geometry><mesh filename="box.obj"/></geometry>'
+    (tmp_path / "box.urdf").write_text(
+        '<robot name="box"><link name="box"><inertial><mass value="0.2"/>'
+        '<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+        f"<visual>{shape}</visual><collision>{shape}</collision></link></robot>"
+    )
+    return tmp_path
+
+
+def test_the_same_seed_goes_the_same_way(empty, box_folder):
     around = pointing_down(empty, [0.15, 0.15, 0.09])
 
     def attempt(seed):
-        finish(empty, empty.reset_scene(SceneRequest("packed", "parametric", 4, seed)))
+        finish(empty, empty.reset_scene(SceneRequest("packed", str(box_folder), 4, seed)))
         finish(empty, start(empty, (1.5, around)))
         close_on(empty, 0.04)
         finish(empty, start(empty, (1.0, empty.profile.home_rad)))
