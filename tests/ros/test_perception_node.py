@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import subprocess
 import sys
 import threading
 import time
@@ -35,7 +36,7 @@ from tf2_ros import StaticTransformBroadcaster
 
 pytestmark = pytest.mark.ros
 
-TIMEOUT_S = 40.0
+TIMEOUT_S = 120.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 OPTICAL_FRAME = "camera_depth_optical_frame"
 T_BASE_WORKSPACE = RigidTransform.from_components([0.35, -0.15, -0.05], Rotation.from_euler("z", 90, degrees=True))
@@ -482,6 +483,24 @@ def test_while_inactive_the_services_say_so_and_afterwards_they_work_again(ready
     assert all("change_state" in answer.message for answer in answers)
     again = ready.detect_in(table_view().depth_m)
     assert again.success, again.message
+
+
+def test_the_example_client_prints_grasps_in_the_frame_asked_for(ready):
+    best = ready.detect_in(table_view().depth_m, frame_id="panda_link0").grasps.grasps[0]
+    example = Path(__file__).resolve().parents[2] / "examples" / "detect_client.py"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(example), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+    in_base = run("panda_link0")
+    assert in_base.returncode == 0, in_base.stderr
+    assert "5 grasps in 'panda_link0'" in in_base.stdout
+    place = best.pose.position
+    assert f"at {place.x:.3f} {place.y:.3f} {place.z:.3f} m" in in_base.stdout
+    unknown = run("the_moon")
+    assert unknown.returncode != 0
+    assert "the_moon" in unknown.stderr
 
 
 @pytest.mark.parametrize("kind", ["missing", "corrupt"])

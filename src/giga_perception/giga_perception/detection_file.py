@@ -17,8 +17,9 @@ FORMAT = "giga-detection"
 FORMAT_VERSION = 1
 
 _ABOUT = (
-    "T_a_b maps coordinates in b to a; metres, quaternions x, y, z, w. tcp is panda_hand_tcp, the point between the finger "
-    "pads: z along the approach, y along the closing direction. width_m is the distance between the pads while holding."
+    "T_a_b maps coordinates in b to a; metres, quaternions x, y, z, w. tcp is panda_hand_tcp, the point between the "
+    "finger pads: z along the approach, y along the closing direction. width_m is the distance between the pads while "
+    "holding."
 )
 
 

@@ -40,15 +40,15 @@ _WIDTH_IN = 16.0
 _HEIGHT_IN = 9.6
 _DPI = 110
 _GRID = {
-    "depth": (0.030, 0.525, 0.225, 0.355),
+    "depth": (0.030, 0.599, 0.225, 0.281),
     "surface": (0.302, 0.525, 0.205, 0.355),
     "above": (0.030, 0.105, 0.225, 0.350),
     "space": (0.302, 0.105, 0.205, 0.350),
     "grasps": (0.560, 0.105, 0.395, 0.775),
 }
 """Left, bottom, width and height of each panel, in fractions of the figure."""
-_NEAR_M = 0.76
-_FAR_M = 0.90
+_NEAR_M = 0.82
+_FAR_M = 0.95
 _SAME_GRASP_M = 0.002
 _DEPTH_COLOURS = np.array([[0.97, 0.98, 0.96], [0.66, 0.78, 0.80], [0.33, 0.47, 0.58], [0.16, 0.21, 0.32]])
 _NO_READING = "#f6e4df"
@@ -133,7 +133,7 @@ class _Cell:
         left, bottom, width, height = self._box
         axes = self._figure.add_axes((left + width + 0.006, bottom + 0.16 * height, 0.006, 0.68 * height))
         bar = self._figure.colorbar(scale, cax=axes)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         axes.tick_params(labelsize=8, colors=_FAINT, length=2)
         bar.set_label(label, fontsize=8.5, color=_FAINT)
 

@@ -189,9 +189,11 @@ def _smoothed(
         weight = np.zeros_like(total)
         total[row, column] = values[mine]
         weight[row, column] = 1.0
-        total = cv2.GaussianBlur(total, (0, 0), _SMOOTHING_SAMPLES, borderType=cv2.BORDER_CONSTANT)
-        weight = cv2.GaussianBlur(weight, (0, 0), _SMOOTHING_SAMPLES, borderType=cv2.BORDER_CONSTANT)
-        result[mine] = total[row, column] / weight[row, column]
+        blurred, share = (
+            np.asarray(cv2.GaussianBlur(image, (0, 0), _SMOOTHING_SAMPLES, borderType=cv2.BORDER_CONSTANT))
+            for image in (total, weight)
+        )
+        result[mine] = blurred[row, column] / share[row, column]
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 from giga_bringup.errors import UserError
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--intrinsics", type=Path, required=True, metavar="FILE", help="the camera's intrinsics (JSON)")
     parser.add_argument("--extrinsics", type=Path, required=True, metavar="FILE", help="the camera's pose (JSON)")
     parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="model file (default: $GIGA_MODEL, or the shipped one)"
+        "--model", type=Path, metavar="FILE", help="model file (default: $GIGA_MODEL, else the shipped)"
     )
     parser.add_argument("--threshold", type=float, default=0.5, metavar="Q", help="least quality, 0 to 1 (default 0.5)")
     parser.add_argument(
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth-unit", type=float, default=0.001, metavar="M", help="metres a count of integer images (default 0.001)"
     )
     parser.add_argument(
-        "--mesh", type=Path, metavar="FILE", help="also write the reconstructed scene (.ply, .obj, .stl)"
+        "--mesh", type=Path, metavar="FILE", help="write the reconstructed scene too (.ply, .obj, .stl)"
     )
     parser.add_argument(
         "--output",
@@ -106,7 +107,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output}: is a file; name a folder")
 
 
-def _print_grasps(grasps: list[dict], message: str) -> None:
+def _print_grasps(grasps: list[dict[str, Any]], message: str) -> None:
     if not grasps:
         print(f"no grasps: {message}" if message else "no grasps")
         return
