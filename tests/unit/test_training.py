@@ -159,6 +159,17 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert read_log(tmp_path / "broken")[-1]["step"] == 6
 
 
+def test_a_run_of_constant_rate_may_be_made_longer(tmp_path: Path) -> None:
+    some = scenes(2)
+    straight, _ = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "straight")
+    train(some, tiny_recipe(steps=2, schedule="constant"), tmp_path / "longer")
+    longer, _ = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "longer")
+    assert torch.equal(straight.encoder.conv_in.weight, longer.encoder.conv_in.weight)
+    train(some, tiny_recipe(steps=2), tmp_path / "falling")
+    with pytest.raises(TrainingError, match="steps"):
+        train(some, tiny_recipe(steps=4), tmp_path / "falling")
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     some = scenes(2, validation=1)
     first, figures = train(some, tiny_recipe(), tmp_path)

@@ -275,8 +275,11 @@ class _Run:
         stored = read_checkpoint(path)
         if stored is None:
             return 0
-        if stored["recipe"] != asdict(self._recipe):
-            changed = [name for name, value in asdict(self._recipe).items() if stored["recipe"].get(name) != value]
+        changed = [name for name, value in asdict(self._recipe).items() if stored["recipe"].get(name) != value]
+        if self._recipe.schedule == "constant" and changed == ["steps"]:
+            # Only a falling rate depends on where it ends, so such a run may be made longer or called finished.
+            changed = []
+        if changed:
             raise TrainingError(
                 f"{path} belongs to a run with another recipe ({', '.join(changed)}); "
                 "repeat its options to go on with it, or name another folder with --out"
