@@ -59,7 +59,10 @@ class SimNode(Node):
         camera = TransformStamped(child_frame_id="camera_depth_optical_frame")
         camera.header.frame_id = "workspace"
         camera.transform.translation.z = 0.6
-        self.broadcaster.sendTransform(camera)
+        base = TransformStamped(child_frame_id="panda_link0")
+        base.header.frame_id = "workspace"
+        base.transform.translation.x = -0.35
+        self.broadcaster.sendTransform([camera, base])
         threading.Thread(target=self.publish, daemon=True).start()
 
     def reset(self, request: ResetScene.Request, response: ResetScene.Response) -> ResetScene.Response:

@@ -86,6 +86,7 @@ def test_rounds_are_run_printed_and_written(fake_cell, drawn, tmp_path: Path, ca
     assert path == tmp_path / "picture.png"
     assert scene.image.header.stamp.sec == 1  # the first scene's, not an older or newer one
     assert scene.T_camera_workspace.translation[2] == pytest.approx(-0.6)
+    assert scene.T_workspace_base.translation[0] == pytest.approx(-0.35)
     assert len(picked) == 1
     assert title == "packed scene of seed 3: 1 of 2 picked"
     assert not running(tmp_path / "nodes.log")

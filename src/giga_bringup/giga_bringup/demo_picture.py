@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def write_picture(path: Path, scene: RecordedScene, picked: Sequence[Any], title: str) -> None:
     """Detect in exactly the recorded image and draw it.
 
-    picked: giga_msgs/msg/Grasp in the workspace frame. Raises UserError when no picture can be made.
+    picked: giga_msgs/msg/Grasp in the robot's base frame. Raises UserError when no picture can be made.
     """
     from scipy.spatial.transform import RigidTransform, Rotation
 
@@ -29,13 +29,15 @@ def write_picture(path: Path, scene: RecordedScene, picked: Sequence[Any], title
     def grasp_of(message: Any) -> Grasp:
         p, q = message.pose.position, message.pose.orientation
         rotation = Rotation.from_quat([q.x, q.y, q.z, q.w])
-        T_workspace_tcp = RigidTransform.from_components([p.x, p.y, p.z], rotation)
-        return Grasp(T_workspace_tcp, message.width_m, message.quality)
+        T_base_tcp = RigidTransform.from_components([p.x, p.y, p.z], rotation)
+        return Grasp(scene.T_workspace_base * T_base_tcp, message.width_m, message.quality)
 
     try:
         depth_m, camera = depth_from_message(scene.image), camera_from_message(scene.camera_info)
         view = DepthView(depth_m, camera, scene.T_camera_workspace)
-        detection = GraspDetector.from_file().detect([view])
+        detector = GraspDetector.from_file()
+        detector.detect([view])  # sets torch up: the times of a first detection would mislead
+        detection = detector.detect([view])
         draw_detection(detection, view, path, picked=[grasp_of(message) for message in picked], title=title)
     except (DepthMessageError, ModelFileError, OSError) as error:
         raise UserError(f"the picture {path} could not be made: {error}") from None

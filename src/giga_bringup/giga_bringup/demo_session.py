@@ -26,6 +26,8 @@ from giga_bringup.demo_summary import Attempt, Round
 from giga_bringup.errors import UserError
 from giga_bringup.launched_stack import LaunchedStack
 from giga_bringup.scene_recorder import RecordedScene, SceneRecorder
+from giga_grasping.configuration import find_configuration
+from giga_grasping.robot_profile import load_robot_profile
 
 READY_TIMEOUT_S = 120.0
 RESET_TIMEOUT_S = 120.0
@@ -45,6 +47,7 @@ class DemoSession:
 
     def __init__(self, stack: LaunchedStack) -> None:
         self._stack = stack
+        self._base_frame = load_robot_profile(find_configuration("robots/panda.yaml")).base_frame
 
     def __enter__(self) -> DemoSession:
         self._context = rclpy.Context()
@@ -119,7 +122,7 @@ class DemoSession:
 
     def record_scene(self, since: Time) -> RecordedScene:
         """What the camera sees at `since` or later. Raises UserError when the camera or its transform is missing."""
-        with SceneRecorder(self._node) as recorder:
+        with SceneRecorder(self._node, self._base_frame) as recorder:
             deadline = time.monotonic() + IMAGE_TIMEOUT_S
             while (scene := recorder.scene_since(since)) is None:
                 self._stack.raise_if_dead()
@@ -131,7 +134,7 @@ class DemoSession:
     def clear_table(self, seed: int, objects: tuple[str, ...], on_attempt: Callable[[Attempt, Any], None]) -> Round:
         """Have the executor clear the table.
 
-        `on_attempt` is called with each attempt, and the grasp message it was made with, as it ends.
+        `on_attempt` is called with each attempt as it ends, and the grasp it was made with, in the robot's base frame.
         """
         attempts: list[Attempt] = []
         last_sign_of_life = time.monotonic()

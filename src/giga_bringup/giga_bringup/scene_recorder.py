@@ -1,4 +1,4 @@
-"""What the camera sees at a moment: the depth image, its camera and where it stands."""
+"""What the camera sees at a moment: the depth image, its camera, and where camera and robot stand."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ WORKSPACE_FRAME = "workspace"
 
 @dataclass(frozen=True)
 class RecordedScene:
-    """What the camera saw: the image, its camera, and `T_camera_workspace`."""
+    """What the camera saw, and where camera and robot stood."""
 
     image: Image
     camera_info: CameraInfo
     T_camera_workspace: RigidTransform
+    T_workspace_base: RigidTransform
 
 
 class SceneRecorder:
@@ -34,8 +35,9 @@ class SceneRecorder:
     than he needs to.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, base_frame: str) -> None:
         self._node = node
+        self._base_frame = base_frame
         self._newest: tuple[Image, CameraInfo] | None = None
         self.why_not = f"nothing came on {IMAGE_TOPIC} with a {CAMERA_INFO_TOPIC} of the same stamp"
 
@@ -54,7 +56,7 @@ class SceneRecorder:
             self._node.destroy_subscription(each.sub)
 
     def scene_since(self, since: Time) -> RecordedScene | None:
-        """The newest image if it is stamped `since` or later and its transform is known; else `why_not` says why."""
+        """The newest image if it is stamped `since` or later and its transforms are known; else `why_not` says why."""
         if self._newest is None:
             return None
         image, info = self._newest
@@ -63,13 +65,17 @@ class SceneRecorder:
             self.why_not = f"the newest depth image is {(since - stamp).nanoseconds / 1e9:.2f} s older than the scene"
             return None
         try:
-            found = self._buffer.lookup_transform(image.header.frame_id, WORKSPACE_FRAME, stamp)
+            T_camera_workspace = self._transform(image.header.frame_id, WORKSPACE_FRAME, stamp)
+            T_workspace_base = self._transform(WORKSPACE_FRAME, self._base_frame, stamp)
         except TransformException as error:
-            self.why_not = f"there is no transform from {WORKSPACE_FRAME} to {image.header.frame_id}: {error}"
+            self.why_not = f"a transform between robot, {WORKSPACE_FRAME} and camera is missing: {error}"
             return None
-        t, r = found.transform.translation, found.transform.rotation
-        rotation = Rotation.from_quat([r.x, r.y, r.z, r.w])
-        return RecordedScene(image, info, RigidTransform.from_components([t.x, t.y, t.z], rotation))
+        return RecordedScene(image, info, T_camera_workspace, T_workspace_base)
+
+    def _transform(self, target_frame: str, source_frame: str, stamp: Time) -> RigidTransform:
+        found = self._buffer.lookup_transform(target_frame, source_frame, stamp).transform
+        t, r = found.translation, found.rotation
+        return RigidTransform.from_components([t.x, t.y, t.z], Rotation.from_quat([r.x, r.y, r.z, r.w]))
 
     def _on_image(self, image: Image, info: CameraInfo) -> None:
         self._newest = (image, info)
