@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 # A small scene is cleared in well under a minute; a machine that does other things at the same time takes longer.
-TIMEOUT_S = 280.0
+TIMEOUT_S = 600.0
 FIGURES = ("objects", "attempts", "successes", "gsr", "dr", "planning_ms", "rounds")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_one_round_from_start_to_end(ros_domain: int, start_process, wait_for, tmp_path: Path) -> None:
     figures_file, picture = tmp_path / "figures.json", tmp_path / "picture.png"
     argv = [sys.executable, "-m", "giga_bringup", "demo", "--objects", "2", "--seed", "1"]
