@@ -15,7 +15,7 @@ setup(
     zip_safe=False,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="Depth images to ranked 6-DoF grasps and a scene mesh: TSDF fusion, the GIGA network, training, and the perception node.",
+    description="Depth images to ranked 6-DoF grasps and a scene mesh: TSDF, the GIGA network, training.",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [

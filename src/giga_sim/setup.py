@@ -14,7 +14,7 @@ setup(
     zip_safe=False,
     maintainer="The GIGA grasping maintainers",
     maintainer_email="maintainers@giga-grasping.invalid",
-    description="PyBullet: objects, scenes, hand trials, data generation, the clutter benchmark, and a mock Panda behind the real arm's interfaces.",
+    description="PyBullet: objects, scenes, hand trials, data generation, the clutter benchmark, and a mock Panda.",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [

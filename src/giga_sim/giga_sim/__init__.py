@@ -1,1 +1,1 @@
-"""PyBullet: objects, scenes, hand trials, data generation, the clutter benchmark, and a mock Panda behind the real arm's interfaces."""
+"""PyBullet: objects, scenes, hand trials, data generation, the clutter benchmark, and a mock Panda."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -18,10 +19,11 @@ from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import PhysicsWorld
 from giga_sim.scenes import SceneKind
 
-# One scene in this many is made of held-out objects, to choose checkpoints by. A prime, so that the held-out scenes meet
-# every kind and object set as these take their turns.
+# One scene in this many is made of held-out objects, to choose checkpoints by. A prime, so that these scenes meet every
+# kind and object set as those take their turns.
 VALIDATION_PERIOD = 17
 SCENE_PLACEHOLDER = "{scene}"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(plan: GenerationPlan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # and they never outlive it
     os.environ["OMP_NUM_THREADS"] = "1"
     _worker.update(plan=plan, world=PhysicsWorld(), writer=DatasetWriter(plan.folder, _header(plan)), sets={})
 

@@ -165,9 +165,7 @@ def _frustum(radius_0: float, radius_1: float, z_0: float, z_1: float, flattenin
 def _stack(profile: list[tuple[float, float]], flattening: float = 1.0) -> list[Array]:
     """Frustums between successive (radius, height) pairs."""
     return [
-        _frustum(r_0, r_1, z_0, z_1, flattening)
-        for (r_0, z_0), (r_1, z_1) in pairwise(profile)
-        if z_1 - z_0 > 1e-6
+        _frustum(r_0, r_1, z_0, z_1, flattening) for (r_0, z_0), (r_1, z_1) in pairwise(profile) if z_1 - z_0 > 1e-6
     ]
 
 

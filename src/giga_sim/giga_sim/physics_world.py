@@ -139,9 +139,7 @@ class PhysicsWorld:
 
     def at_rest(self) -> bool:
         """Whether every object is slower than RESTING_VELOCITY."""
-        return all(
-            np.linalg.norm(self.client.getBaseVelocity(body_id)) <= RESTING_VELOCITY for body_id in self.objects
-        )
+        return all(np.linalg.norm(self.client.getBaseVelocity(body_id)) <= RESTING_VELOCITY for body_id in self.objects)
 
     def wait_until_rest(self, timeout_s: float = 2.0) -> None:
         """Step until all objects rest, looked at four times a second, or the time is over."""

@@ -40,9 +40,7 @@ def look_at(
     theta is the angle from the vertical, phi the azimuth about z. Optical frame: z forward, x right, y down.
     """
     target = np.asarray(target_m, dtype=np.float64)
-    outward = np.array(
-        [np.sin(theta_rad) * np.cos(phi_rad), np.sin(theta_rad) * np.sin(phi_rad), np.cos(theta_rad)]
-    )
+    outward = np.array([np.sin(theta_rad) * np.cos(phi_rad), np.sin(theta_rad) * np.sin(phi_rad), np.cos(theta_rad)])
     # Both written out, and not as cross products, so that they hold for a camera straight above, too.
     right = np.array([-np.sin(phi_rad), np.cos(phi_rad), 0.0])
     down = np.array([np.cos(theta_rad) * np.cos(phi_rad), np.cos(theta_rad) * np.sin(phi_rad), -np.sin(theta_rad)])
