@@ -26,7 +26,7 @@ if not answer.success:
 print(f"{len(answer.grasps.grasps)} grasps in '{answer.grasps.header.frame_id}' {answer.grasps.report.message}")
 for grasp in answer.grasps.grasps:
     p, q = grasp.pose.position, grasp.pose.orientation
-    print(f"quality {grasp.quality:.2f}, {1000 * grasp.width_m:.0f} mm wide, at {p.x:.3f} {p.y:.3f} {p.z:.3f} m, ", end="")
+    print(f"quality {grasp.quality:.2f}, {grasp.width_m:.3f} m wide, at {p.x:.3f} {p.y:.3f} {p.z:.3f} m,", end=" ")
     print(f"orientation {q.x:.3f} {q.y:.3f} {q.z:.3f} {q.w:.3f}")
 
 node.destroy_node()

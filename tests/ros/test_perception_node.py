@@ -157,7 +157,7 @@ def model_file(tmp_path_factory) -> Path:
 
 
 def start_node(start_process, model: Path, name: str = "perception_node", **parameters):
-    values = {"fresh_image_timeout_s": 2.0, "transform_timeout_s": 0.5, "quality_threshold": 0.01, "threads": 1}
+    values = {"fresh_image_timeout_s": 3.0, "transform_timeout_s": 0.5, "quality_threshold": 0.01, "threads": 1}
     arguments = [sys.executable, "-m", "giga_perception.perception_node", "--ros-args", "-p", f"model:={model}"]
     for key, value in (values | parameters).items():
         arguments += ["-p", f"{key}:={value}"]
@@ -509,14 +509,14 @@ def test_an_unusable_model_file_leaves_a_node_that_says_so(kind, ros_domain, sta
     if kind == "corrupt":
         model.write_bytes(model_file.read_bytes()[:5000])
     arguments = [sys.executable, "-m", "giga_perception.perception_node"]
-    arguments += ["--ros-args", "-p", f"model:={model}", "-r", "__node:=other_perception_node"]
+    arguments += ["--ros-args", "-p", f"model:={model}", "-r", f"__node:={kind}_model"]
     process = start_process(arguments, f"{kind}_model")
     context = rclpy.Context()
     context.init()
     node = rclpy.create_node("model_client", context=context)
     try:
         for name, kind_of_service in (("detect_grasps", DetectGrasps), ("reconstruct_scene", ReconstructScene)):
-            client = node.create_client(kind_of_service, f"/other_perception_node/{name}")
+            client = node.create_client(kind_of_service, f"/{kind}_model/{name}")
             assert client.wait_for_service(TIMEOUT_S), process.output()
             future = client.call_async(kind_of_service.Request())
             rclpy.spin_until_future_complete(

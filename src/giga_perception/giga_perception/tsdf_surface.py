@@ -11,6 +11,8 @@ from giga_perception.tsdf import TsdfGrid
 
 _SURFACE_VALUE = 0.5
 _FAR_BEHIND_VALUE = 0.25
+_JUMP = 0.7
+"""Across a cell, a surface changes the value by less than a third of this; edges of things may come near it."""
 
 
 def seen_surface(tsdf: TsdfGrid) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -23,6 +25,8 @@ def seen_surface(tsdf: TsdfGrid) -> tuple[NDArray[np.float64], NDArray[np.int64]
     # A cell is used when all its eight corners were observed; marching_cubes looks the mask up at its upper corner.
     complete = ndimage.minimum_filter(observed, size=2)
     low, high = ndimage.minimum_filter(value, size=2), ndimage.maximum_filter(value, size=2)
+    # Behind a silhouette, space seen past an edge meets space hidden by it: a jump, and no surface.
+    complete &= high - low < _JUMP
     crossed = complete & (low < _SURFACE_VALUE) & (high > _SURFACE_VALUE)
     if not crossed.any():
         return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
