@@ -81,9 +81,10 @@ class ScriptedCell(Node):
             "move": (Move, "panda_gripper/move", self._move),
             "grasp": (Grasp, "panda_gripper/grasp", self._grasp),
         }
+        self._action_servers: list[ActionServer] = []
         for name, (kind, topic, execute) in actions.items():
             if name not in without:
-                ActionServer(
+                server = ActionServer(
                     self,
                     kind,
                     topic,
@@ -92,6 +93,7 @@ class ScriptedCell(Node):
                     cancel_callback=lambda goal: CancelResponse.ACCEPT,
                     callback_group=group,
                 )
+                self._action_servers.append(server)
         services = {
             "plan_grasp": (PlanGrasp, "plan_grasp", self._plan_grasp),
             "plan_motion": (PlanMotion, "plan_motion", self._plan_motion),
@@ -102,6 +104,11 @@ class ScriptedCell(Node):
         for name, (service, topic, answer) in services.items():
             if name not in without:
                 self.create_service(service, topic, answer, callback_group=group)
+
+    def destroy_node(self) -> None:
+        for server in self._action_servers:  # rclpy leaves them on the graph
+            server.destroy()
+        super().destroy_node()
 
     def reset(self) -> None:
         """Home, open, five objects, nothing to fail."""
@@ -296,6 +303,8 @@ class Spinning:
         return values[0]
 
     def stop(self) -> None:
-        self._executor.shutdown(1.0)
-        rclpy.shutdown(context=self.context)
+        """Take the node off the graph: a server that is only not spun any more would still be found."""
+        self._executor.shutdown(5.0)
         self._thread.join(5.0)
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)

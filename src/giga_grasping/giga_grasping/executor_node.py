@@ -16,7 +16,6 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from giga_msgs.action import ClearTable, ExecuteGrasp
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -33,8 +32,9 @@ from giga_grasping.cell_services import CellServices
 from giga_grasping.clear_table import Attempt, ClearResult, ClearSettings, EndReason, clear_table
 from giga_grasping.configuration import ConfigurationError, find_configuration
 from giga_grasping.confirmation import ConfirmationGate
-from giga_grasping.executor_parameters import TABLE, ExecutorParameters, executor_parameters
-from giga_grasping.grasp_messages import candidates_from_message, goal_from_pose, grasp_message
+from giga_grasping.executor_messages import attempt_feedback, clear_result_message, pick_result_message
+from giga_grasping.executor_parameter_server import declare_parameters, read_parameters
+from giga_grasping.grasp_messages import candidates_from_message, goal_from_pose
 from giga_grasping.interruption import wait_until
 from giga_grasping.pick_outcome import After, Phase, PickError, PickOutcome, PickResult
 from giga_grasping.pick_sequence import PickRequest
@@ -57,7 +57,8 @@ class ExecutorNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("executor_node")
-        self._settings = self._declare_parameters()
+        declare_parameters(self)
+        self._settings = read_parameters(self)
         profile = self._settings.robot_file
         self._profile = load_robot_profile(Path(profile) if profile else find_configuration("robots/panda.yaml"))
         self._group = ReentrantCallbackGroup()
@@ -105,25 +106,6 @@ class ExecutorNode(LifecycleNode):
         self.interrupt("the executor was deactivated")
         return super().on_deactivate(state)
 
-    # Parameters
-
-    def _declare_parameters(self) -> ExecutorParameters:
-        defaults = ExecutorParameters()
-        for row in TABLE:
-            default = getattr(defaults, row.name)
-            text = f"{row.text} [{row.unit}]" if row.unit else row.text
-            descriptor = ParameterDescriptor(description=text)
-            if row.low is not None and row.high is not None and isinstance(default, int):
-                descriptor.integer_range = [IntegerRange(from_value=int(row.low), to_value=int(row.high))]
-            elif row.low is not None and row.high is not None:
-                limits = FloatingPointRange(from_value=float(row.low), to_value=float(row.high))
-                descriptor.floating_point_range = [limits]
-            self.declare_parameter(row.name, default, descriptor)
-        return self._read_parameters()
-
-    def _read_parameters(self) -> ExecutorParameters:
-        return executor_parameters({row.name: self.get_parameter(row.name).value for row in TABLE})
-
     # What others tell the node
 
     def _on_stopped(self, message: Bool) -> None:
@@ -164,7 +146,7 @@ class ExecutorNode(LifecycleNode):
         if self._stopped:
             raise PickError(PickOutcome.STOPPED, "the safety node holds the robot: call release to go on")
         # A change of parameters holds from the next piece of work on.
-        self._settings = self._read_parameters()
+        self._settings = read_parameters(self)
         work = self._worker.start(name, function)
         try:
             return await work.answer
@@ -197,16 +179,7 @@ class ExecutorNode(LifecycleNode):
         self._last_end = f"execute_grasp: {result.outcome.name}, {result.message}"
         self.get_logger().info(self._last_end)
         _finish(goal_handle, result.success, result.outcome is PickOutcome.CANCELED)
-        message = ExecuteGrasp.Result(
-            outcome=int(result.outcome),
-            message=result.message,
-            grasp_index=result.grasp_index,
-            measured_width_m=result.measured_width_m,
-            planning_ms=result.planning_ms,
-        )
-        if result.grasp_index >= 0:
-            message.grasp_used = goal_handle.request.candidates.grasps[result.grasp_index]
-        return message
+        return pick_result_message(result, goal_handle.request.candidates)
 
     def _execute_grasp(self, work: Work, goal_handle: Any) -> PickResult:
         goal: ExecuteGrasp.Goal = goal_handle.request
@@ -250,9 +223,7 @@ class ExecutorNode(LifecycleNode):
         self.get_logger().info(self._last_end)
         ended_well = result.reason in (EndReason.NO_GRASPS, EndReason.FAILURES, EndReason.ATTEMPTS)
         _finish(goal_handle, ended_well, result.reason is EndReason.CANCELED)
-        return ClearTable.Result(
-            attempts=result.attempts, successes=result.successes, reason=str(result.reason), message=result.message
-        )
+        return clear_result_message(result)
 
     def _clear_table(self, work: Work, goal_handle: Any) -> ClearResult:
         goal: ClearTable.Goal = goal_handle.request
@@ -268,7 +239,7 @@ class ExecutorNode(LifecycleNode):
         )
 
         def on_attempt(attempt: Attempt) -> None:
-            goal_handle.publish_feedback(_attempt_feedback(attempt))
+            goal_handle.publish_feedback(attempt_feedback(attempt))
             result = attempt.result
             self.get_logger().info(f"attempt {attempt.number}: {result.outcome.name}, {result.message}")
 
@@ -295,38 +266,22 @@ class ExecutorNode(LifecycleNode):
 
         wait_until(lambda: not self._missing(perception), READY_TIMEOUT_S, work.interruption, not_ready)
 
-    def _publish_diagnostics(self) -> None:
-        missing = self._missing(perception=True)
-        status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"), hardware_id=self._profile.name)
+    def _diagnostic_level(self, missing: list[str]) -> DiagnosticStatus:
         if self._stopped:
-            status.level, status.message = DiagnosticStatus.ERROR, "the safety node holds the robot"
-        elif missing:
-            status.level, status.message = DiagnosticStatus.WARN, f"missing: {', '.join(missing)}"
-        else:
-            status.level, status.message = DiagnosticStatus.OK, "ready" if self._active else "not active"
-        current = self._worker.current
-        doing = current.name if current is not None else "nothing"
-        status.values = [
-            KeyValue(key=key, value=value)
-            for key, value in (("doing", doing), ("phase", self._phase), ("last", self._last_end))
-        ]
+            return DiagnosticStatus(level=DiagnosticStatus.ERROR, message="the safety node holds the robot")
+        if missing:
+            return DiagnosticStatus(level=DiagnosticStatus.WARN, message=f"missing: {', '.join(missing)}")
+        return DiagnosticStatus(level=DiagnosticStatus.OK, message="ready" if self._active else "not active")
+
+    def _publish_diagnostics(self) -> None:
+        status = self._diagnostic_level(self._missing(perception=True))
+        status.name, status.hardware_id = self.get_fully_qualified_name().lstrip("/"), self._profile.name
+        doing = self._worker.current.name if self._worker.current is not None else "nothing"
+        values = {"doing": doing, "phase": self._phase, "last": self._last_end}
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
-
-
-def _attempt_feedback(attempt: Attempt) -> ClearTable.Feedback:
-    return ClearTable.Feedback(
-        attempt=attempt.number,
-        success=attempt.result.success,
-        outcome=int(attempt.result.outcome),
-        message=attempt.result.message,
-        grasp=grasp_message(attempt.grasp),
-        candidates=len(attempt.detected.candidates),
-        measured_width_m=attempt.result.measured_width_m,
-        detection_ms=attempt.detected.detection_ms,
-        planning_ms=attempt.result.planning_ms,
-    )
 
 
 def _work_name(goal_handle: Any) -> str:
