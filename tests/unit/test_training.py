@@ -150,20 +150,22 @@ def test_a_few_scenes_are_learnt_by_heart(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     some = scenes(3, validation=1)
-    straight, figures = train(some, tiny_recipe(), tmp_path / "straight")
-    train(some, tiny_recipe(), tmp_path / "broken", stop_after=4)
-    resumed, resumed_figures = train(some, tiny_recipe(), tmp_path / "broken")
-    for name, value in straight.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-    assert figures == resumed_figures
+    straight = train(some, tiny_recipe(), tmp_path / "straight")
+    part = train(some, tiny_recipe(), tmp_path / "broken", stop_after=4)
+    resumed = train(some, tiny_recipe(), tmp_path / "broken")
+    for name, value in straight.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert straight.figures == resumed.figures
+    assert (part.steps, resumed.steps) == (4, 6)
+    assert 0 < part.seconds < resumed.seconds
     assert read_log(tmp_path / "broken")[-1]["step"] == 6
 
 
 def test_a_run_of_constant_rate_may_be_made_longer(tmp_path: Path) -> None:
     some = scenes(2)
-    straight, _ = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "straight")
+    straight = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "straight").model
     train(some, tiny_recipe(steps=2, schedule="constant"), tmp_path / "longer")
-    longer, _ = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "longer")
+    longer = train(some, tiny_recipe(steps=4, schedule="constant"), tmp_path / "longer").model
     assert torch.equal(straight.encoder.conv_in.weight, longer.encoder.conv_in.weight)
     train(some, tiny_recipe(steps=2), tmp_path / "falling")
     with pytest.raises(TrainingError, match="steps"):
@@ -172,18 +174,18 @@ def test_a_run_of_constant_rate_may_be_made_longer(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     some = scenes(2, validation=1)
-    first, figures = train(some, tiny_recipe(), tmp_path)
+    first = train(some, tiny_recipe(), tmp_path)
     size = (tmp_path / LOG_FILE).stat().st_size
-    again, figures_again = train(some, tiny_recipe(), tmp_path)
+    again = train(some, tiny_recipe(), tmp_path)
     assert (tmp_path / LOG_FILE).stat().st_size == size
-    assert figures == figures_again
-    assert torch.equal(first.encoder.conv_in.weight, again.encoder.conv_in.weight)
+    assert (first.figures, first.steps, first.seconds) == (again.figures, again.steps, again.seconds)
+    assert torch.equal(first.model.encoder.conv_in.weight, again.model.encoder.conv_in.weight)
 
 
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     some = scenes(2)
     first, same, other = (
-        train(some, tiny_recipe(steps=2, seed=seed), tmp_path / name)[0].encoder.conv_in.weight
+        train(some, tiny_recipe(steps=2, seed=seed), tmp_path / name).model.encoder.conv_in.weight
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert torch.equal(first, same)

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from giga_perception.training import TrainingRecipe
+from giga_perception.training import TrainingRecipe, TrainingResult
 from giga_perception.training_scenes import SceneSelection
-from giga_perception.validation import ValidationFigures
 
 _FIGURE_LINES = (
     ("balanced_bce", "quality, balanced cross-entropy (0.69 = knows nothing)", "{:.3f}"),
@@ -53,8 +52,7 @@ def training_card(
     selection: SceneSelection,
     data_headers: Mapping[str, Mapping[str, Any]],
     recipe: TrainingRecipe,
-    figures: ValidationFigures | None,
-    minutes: float,
+    result: TrainingResult,
     initial: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The card of a trained network.
@@ -80,8 +78,9 @@ def training_card(
             }
         ),
         "recipe": json.dumps(asdict(recipe), sort_keys=True),
-        "minutes": f"{minutes:.1f}",
-        "validation": json.dumps(figures.as_dict() if figures is not None else {}),
+        "steps": str(result.steps),
+        "minutes": f"{result.seconds / 60.0:.1f}",
+        "validation": json.dumps(result.figures.as_dict() if result.figures is not None else {}),
         "initial": json.dumps(dict(initial)) if initial is not None else "",
     }
 
@@ -97,7 +96,8 @@ def card_markdown(card: Mapping[str, str]) -> str:
         f"# {card['name']}",
         "",
         "GIGA (581,863 parameters): a 40^3 TSDF in; grasp quality, orientation, width and occupancy out.",
-        f"Trained {card['created']} in {card['minutes']} minutes with torch {card['torch']}, commit {card['commit']}.",
+        f"Trained {card['created']}, {card['steps']} steps in {card['minutes']} minutes, with torch {card['torch']}, "
+        f"commit {card['commit']}.",
         *([_ancestor_line(began_with)] if began_with is not None else []),
         "",
         "## Data",
@@ -137,5 +137,8 @@ def _ancestor_line(card: Mapping[str, str]) -> str:
     line = f"Its training began with the weights of the model {card.get('name', 'without a name')}"
     if "scenes" in card:
         scenes = json.loads(card["scenes"])
-        line += f", trained {card.get('minutes')} minutes on {scenes['training']} scenes (seeds {scenes['seeds']})"
-    return line + (f" ({card['source']})" if "source" in card else "") + "."
+        recipe = json.loads(card["recipe"])
+        line += f", trained for {card['steps']} steps of {recipe['batch']} on {scenes['training']} scenes"
+        line += f" (seeds {scenes['seeds']}, rate {recipe['learning_rate']}, augmentation {recipe['augmentation']})"
+    line += f" ({card['source']})." if "source" in card else "."
+    return f"{line} {_ancestor_line(json.loads(card['initial']))}" if card.get("initial") else line

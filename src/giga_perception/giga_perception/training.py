@@ -103,6 +103,16 @@ class Progress:
     figures: ValidationFigures | None
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """The averaged network, its figures (None without validation scenes), and what all parts of the run took."""
+
+    model: Giga
+    figures: ValidationFigures | None
+    steps: int
+    seconds: float
+
+
 def predict(model: Giga, batch: TrainingBatch, *, bfloat16: bool) -> GraspPrediction:
     """All heads on a batch: what `model(...)` gives, by the quicker encoder."""
     planes = sparse_stem.encode(model, batch.tsdf, bfloat16=bfloat16)
@@ -127,8 +137,8 @@ def train(
     validate_every: int = 500,
     checkpoint_every_s: float = 60.0,
     stop_after: int | None = None,
-) -> tuple[Giga, ValidationFigures | None]:
-    """Trains, or goes on with the run in `folder`; returns the network and its figures on the validation scenes.
+) -> TrainingResult:
+    """Trains, or goes on with the run in `folder`.
 
     `initial`: a network whose weights to start from, in place of random ones; a run that goes on ignores it.
     `stop_after` ends after that many steps as an interruption would (the checkpoint is written). Raises TrainingError
@@ -158,7 +168,9 @@ def train(
     end = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
     sums: dict[str, float] = {}
     counted = 0
-    last_report = last_checkpoint = time.monotonic()
+    done = start
+    began = last_report = last_checkpoint = time.monotonic()
+    earlier_s = run.seconds
     figures = None
     with (folder / LOG_FILE).open("a") as log:
         for step, batch in zip(range(start, end), _batches(scenes.train, recipe, settings, start, end), strict=True):
@@ -184,10 +196,13 @@ def train(
                     report(progress)
                 sums, counted, last_report = {}, 0, now
             if now - last_checkpoint > checkpoint_every_s or done == end:
+                run.seconds = earlier_s + now - began
                 run.store(folder / CHECKPOINT_FILE, done)
                 last_checkpoint = now
     model = run.averaged()
-    return model, figures if figures is not None else check(model)
+    return TrainingResult(
+        model=model, figures=figures if figures is not None else check(model), steps=done, seconds=run.seconds
+    )
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -209,6 +224,8 @@ class _Run:
     def __init__(
         self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: Giga | None = None
     ) -> None:
+        self.seconds = 0.0
+        """What the steps so far took, those before interruptions included."""
         self._names = list(names)
         self._recipe = recipe
         torch.manual_seed(recipe.seed)
@@ -258,6 +275,7 @@ class _Run:
                 {
                     "version": CHECKPOINT_VERSION,
                     "step": step,
+                    "seconds": self.seconds,
                     "recipe": asdict(self._recipe),
                     "scenes": self._names,
                     "model": self._model.state_dict(),
@@ -292,6 +310,7 @@ class _Run:
         self._model.load_state_dict(stored["model"])
         self._average = {name: value.to(self._device) for name, value in stored["average"].items()}
         self._optimizer.load_state_dict(stored["optimizer"])
+        self.seconds = float(stored["seconds"])
         return int(stored["step"])
 
 

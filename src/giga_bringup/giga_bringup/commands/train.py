@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,8 +82,7 @@ def run(args: argparse.Namespace) -> int:
         initial, initial_card = load_model(args.init) if args.init is not None else (None, None)
         recipe = _recipe(args, len(selection.scenes.train))
         _announce(selection, recipe, out, steps_done=stored["step"] if stored is not None else 0)
-        start = time.monotonic()
-        model, figures = train(
+        result = train(
             selection.scenes,
             recipe,
             out,
@@ -93,17 +91,16 @@ def run(args: argparse.Namespace) -> int:
             report=_show_progress,
             validate_every=args.validate_every,
         )
-        minutes = (time.monotonic() - start) / 60.0
-        card = training_card(args.name, selection, headers, recipe, figures, minutes, initial_card)
+        card = training_card(args.name, selection, headers, recipe, result, initial_card)
         model_file = out / f"{args.name}.safetensors"
-        save_model(model_file, model, card)
+        save_model(model_file, result.model, card)
         (out / f"{args.name}.md").write_text(card_markdown(card))
         write_loss_curve(read_log(out), out / "loss.png")
     except (DatasetError, ModelFileError, TrainingError, ValueError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"cannot write the run to {out}: {error.strerror or error}") from error
-    print(f"{model_file}: trained in {minutes:.1f} min; card {args.name}.md and loss.png lie beside it")
+    print(f"{model_file}: trained in {result.seconds / 60.0:.1f} min; card {args.name}.md and loss.png lie beside it")
     print(f"use it with GIGA_MODEL={model_file}")
     return 0
 
