@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"Generating into {folder} ({args.workers} processes); Ctrl-C stops, the same command goes on.", flush=True
         )
+        # A plain kill ends it as Ctrl-C does; otherwise the workers would finish their scenes without it, and complain.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         time_limit_s = None if args.minutes is None else args.minutes * 60.0
         made = generate_dataset(plan, workers=args.workers, time_limit_s=time_limit_s, report=progress)
     except (ObjectSetError, DatasetError, ValueError) as error:
