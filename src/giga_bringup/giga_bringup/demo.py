@@ -13,6 +13,9 @@ from giga_bringup.demo_session import DemoSession
 from giga_bringup.demo_summary import Attempt, Round, Summary, attempt_line, round_line, summary_text, write_json
 from giga_bringup.launched_stack import LaunchedStack
 
+# In a checkout; an installed stack comes with the ros2 command instead.
+CLIENT = Path(__file__).resolve().parents[3] / "examples" / "detect_client.py"
+
 
 @dataclass(frozen=True)
 class DemoRequest:
@@ -82,5 +85,11 @@ def _client_line() -> str:
     """The command with which another terminal of this machine gets grasps from the running nodes."""
     names = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")
     settings = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
-    python = os.path.relpath(sys.executable) if Path.cwd() in Path(sys.executable).parents else sys.executable
-    return " ".join([*settings, python, "-m", "giga_bringup.grasp_service_client"])
+    if CLIENT.is_file():
+        return " ".join([*settings, *map(_from_here, (Path(sys.executable), CLIENT))])
+    call = "ros2 service call /perception_node/detect_grasps giga_msgs/srv/DetectGrasps '{frame_id: panda_link0}'"
+    return " ".join([*settings, call])
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
