@@ -33,7 +33,7 @@ TABLE = (
     Row("detect_continuously", False, None, None, "", "detect in every image, not only on request", live=True),
     Row("fresh_image_timeout_s", 5.0, 0.1, 600.0, "s", "wall time to wait for a depth image", live=True),
     Row("transform_timeout_s", 1.0, 0.0, 60.0, "s", "wall time to wait for a transform", live=True),
-    Row("threads", 0, 0, 64, "", "processor threads of the network; 0 = as many as torch finds fit"),
+    Row("threads", 1, 0, 64, "", "processor threads of the network; 0 = one a core, only where they idle"),
 )
 
 
