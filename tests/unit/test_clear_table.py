@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from scipy.spatial.transform import RigidTransform, Rotation
+
 from giga_grasping.clear_table import Attempt, ClearSettings, DetectedGrasps, EndReason, clear_table
 from giga_grasping.failed_grasps import FailedGrasps
 from giga_grasping.pick_outcome import After, Candidate, PickError, PickOutcome, PickResult
 from giga_grasping.pick_sequence import PickRequest
-from scipy.spatial.transform import RigidTransform, Rotation
 
 
 def grasp(x_m: float, yaw_deg: float = 0.0, quality: float = 0.9) -> Candidate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from giga_sim.clutter_benchmark import ClutterSettings, RoundResult, clear_one_t
 from giga_sim.object_sets import ObjectSet
 from giga_sim.physics_world import PhysicsWorld
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = ClutterSettings(None, "packed", "parametric", None, 2, 0.5, 0.5, 40, False)
 
 
@@ -76,7 +74,6 @@ def test_the_results_file_names_everything(tmp_path: Path, random_model: Path) -
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "GIGA_REPOSITORY": str(REPOSITORY)},
     )
     assert answer.returncode == 0, answer.stderr
     assert "GSR" in answer.stdout
@@ -92,7 +89,6 @@ def test_a_missing_model_is_a_sentence(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "GIGA_REPOSITORY": str(REPOSITORY)},
     )
     assert answer.returncode == 2
     assert "none.safetensors" in answer.stderr

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from giga_bringup.errors import UserError
 
 from giga_bringup import command_line
+from giga_bringup.errors import UserError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 HEAVY_MODULES = ("torch", "open3d", "pybullet", "pinocchio", "rclpy", "matplotlib", "numpy", "scipy")
 
 
 def run_giga(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "GIGA_REPOSITORY": str(REPOSITORY)}
     return subprocess.run(
         [sys.executable, "-m", "giga_bringup", *arguments],
         capture_output=True,
         text=True,
-        env=environment,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from giga_bringup.errors import UserError
-from giga_bringup.setup_steps import Step, run_steps, stage_key
 
 from giga_bringup import setup_requirements, wheel_environment
+from giga_bringup.errors import UserError
+from giga_bringup.setup_steps import Step, run_steps, stage_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 from pathlib import Path
 from types import ModuleType
 
+from giga_bringup.checkout import repository
 from giga_bringup.errors import UserError
 
 SUMMARY = "measure something: prints a table, and --json FILE keeps it"
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    folder = Path(os.environ["GIGA_REPOSITORY"]) / "benchmarks"
+    folder = repository() / "benchmarks"
     names = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
     if args.name is None:
         for name in names:

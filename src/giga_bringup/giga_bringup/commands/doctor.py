@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from giga_bringup import setup_requirements, wheel_environment
+from giga_bringup import checkout, setup_requirements, wheel_environment
 
 SUMMARY = "say what is installed, what is missing, and how to get it"
 EXAMPLES = """  ./giga doctor                     look at this machine; exit status 0 when the stack can run"""
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     del args
-    repository = Path(os.environ["GIGA_REPOSITORY"])
+    repository = checkout.repository()
     layout = wheel_environment.Layout(repository)
     print("This machine")
     healthy = _show_machine(repository)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from giga_bringup import checkout
 
 SUMMARY = "run the linters and the tests (sets up what they need)"
 EXAMPLES = """  ./giga test                       everything: lint, types, unit, unit with NumPy 1.26, ros, system
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    repository = Path(os.environ["GIGA_REPOSITORY"])
+    repository = checkout.repository()
     python = sys.executable
     pytest = [python, "-m", "pytest", *(["--require-data"] if args.require_data else [])]
     if args.pytest_arguments:
