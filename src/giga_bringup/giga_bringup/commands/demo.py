@@ -10,10 +10,10 @@ from pathlib import Path
 from giga_bringup.errors import UserError
 
 SUMMARY = "clear a simulated table with the mock Panda, over the real ROS interfaces"
-EXAMPLES = """  giga demo                                 one scene of five objects
-  giga demo --scene pile --seed 7 --rounds 3
-  giga demo --rounds 20 --json result.json
-  giga demo --gui                           with the simulator's window
+EXAMPLES = """  ./giga demo                                 one scene of five objects
+  ./giga demo --scene pile --seed 7 --rounds 3
+  ./giga demo --rounds 20 --json result.json
+  ./giga demo --gui                           with the simulator's window
 """
 
 SCENES = ("packed", "pile")

@@ -10,8 +10,8 @@ from typing import Any
 from giga_bringup.errors import UserError
 
 SUMMARY = "Find grasps in one recorded depth image; writes ranked grasps as JSON and a picture."
-EXAMPLES = """  giga detect depth.png --intrinsics K.json --extrinsics T.json
-  giga detect depth.npy --intrinsics K.json --extrinsics T.json --mesh scene.ply --output results
+EXAMPLES = """  ./giga detect depth.png --intrinsics K.json --extrinsics T.json
+  ./giga detect depth.npy --intrinsics K.json --extrinsics T.json --mesh scene.ply --output results
 
 the depth image: 16-bit millimetres (.png, .tiff) or float metres (.npy, .npz, .tiff, .exr), any size
 K.json:          {"fx": 540, "fy": 540, "cx": 320, "cy": 240, "width": 640, "height": 480}

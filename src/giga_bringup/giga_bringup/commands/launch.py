@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from launch.actions import DeclareLaunchArgument
 
 SUMMARY = "run a launch file: a whole set of nodes, until Ctrl-C"
-EXAMPLES = """  giga launch sim                                   the simulated cell with the whole stack
-  giga launch sim scene:=pile seed:=7 gui:=true
-  giga launch launch/perception.launch.py --show-args
+EXAMPLES = """  ./giga launch sim                                   the simulated cell with the whole stack
+  ./giga launch sim scene:=pile seed:=7 gui:=true
+  ./giga launch launch/perception.launch.py --show-args
 """
 
 SUFFIX = ".launch.py"
