@@ -95,6 +95,11 @@ def scene_file_name(scene: str, seed: int) -> str:
     return f"{scene}_{seed:08d}.npz"
 
 
+def default_dataset() -> Path:
+    """The folder that `giga generate` fills and `giga train` reads when they are told no other."""
+    return data_root() / "first"
+
+
 def data_root() -> Path:
     """The folder for data sets and runs: $GIGA_DATA, by default ~/.cache/giga. Not made here."""
     named = os.environ.get("GIGA_DATA")

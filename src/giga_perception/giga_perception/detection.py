@@ -46,7 +46,7 @@ class DetectionCounts:
     after_region: int = 0
     quality_threshold: float = 0.0
     best_quality: float = 0.0
-    hidden_by_robot: float = 0.0
+    hidden_by_robot: float = -1.0
     integrate_ms: float = 0.0
     network_ms: float = 0.0
     selection_ms: float = 0.0

@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from giga_perception.dataset import DatasetError, data_root, open_dataset
+    from giga_perception.dataset import DatasetError, default_dataset, open_dataset
 
-    folder: Path = args.folder or data_root() / "first"
+    folder: Path = args.folder or default_dataset()
     try:
         dataset = open_dataset(folder)
     except DatasetError as error:

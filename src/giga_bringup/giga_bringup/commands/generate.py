@@ -35,13 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--minutes", type=float, help="stop after this long; what is made stays")
-    parser.add_argument(
-        "--output", type=Path, help="folder (default $GIGA_DATA/generated); one that exists is continued"
-    )
+    parser.add_argument("--output", type=Path, help="folder (default $GIGA_DATA/first); one that exists is continued")
 
 
 def run(args: argparse.Namespace) -> int:
-    from giga_perception.dataset import DatasetError, data_root
+    from giga_perception.dataset import DatasetError, default_dataset
     from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset
     from giga_sim.label_generation import GenerationSettings
     from giga_sim.object_sets import ObjectSetError
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     if min(args.scenes, args.points, args.workers) < 1:
         raise UserError("--scenes, --points and --workers must be at least 1")
-    folder = args.output or data_root() / "generated"
+    folder = args.output or default_dataset()
     try:
         plan = GenerationPlan(
             folder=folder,

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from giga_perception.dataset import DatasetError, data_root, read_dataset_header
+    from giga_perception.dataset import DatasetError, data_root, default_dataset, read_dataset_header
     from giga_perception.loss_curve import write_loss_curve
     from giga_perception.model_card import card_markdown, training_card
     from giga_perception.training import CHECKPOINT_FILE, TrainingError, read_checkpoint, read_log, train
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {args.device}: this PyTorch finds no CUDA device; install one that does, or use cpu")
-    folders = args.data or [data_root() / "first"]
+    folders = args.data or [default_dataset()]
     out: Path = args.out or data_root() / "runs" / args.name
     try:
         out.mkdir(parents=True, exist_ok=True)
