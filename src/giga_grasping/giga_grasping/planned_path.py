@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from geometry_msgs.msg import Point
@@ -13,6 +14,9 @@ from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import Marker, MarkerArray
 
 from giga_grasping.robot_profile import RobotProfile
+
+if TYPE_CHECKING:
+    from giga_grasping.arm_model import ArmModel
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 LINE_WIDTH_M = 0.004
@@ -28,7 +32,7 @@ class PlannedPath:
         self._node = node
         self._profile = profile
         self._urdf = ""
-        self._model = None
+        self._model: ArmModel | None = None
         self._publisher = node.create_publisher(MarkerArray, "~/planned_path", LATCHED)
         node.create_subscription(String, "robot_description", self._on_description, LATCHED)
 
@@ -43,15 +47,16 @@ class PlannedPath:
         from giga_grasping.arm_model import ArmModel, RobotDescriptionError
 
         try:
-            self._model = self._model or ArmModel(self._urdf, self._profile)
+            model = self._model or ArmModel(self._urdf, self._profile)
         except RobotDescriptionError as error:
             self._node.get_logger().warning(f"~/planned_path stays empty: {error}", once=True)
             return
+        self._model = model
         markers = [Marker(action=Marker.DELETEALL)]
-        markers += [self._line(index, trajectory) for index, trajectory in enumerate(trajectories) if trajectory.points]
+        markers += [self._line(model, index, trajectory) for index, trajectory in enumerate(trajectories) if trajectory.points]
         self._publisher.publish(MarkerArray(markers=markers))
 
-    def _line(self, index: int, trajectory: JointTrajectory) -> Marker:
+    def _line(self, model: ArmModel, index: int, trajectory: JointTrajectory) -> Marker:
         marker = Marker(ns="planned_path", id=index, type=Marker.LINE_STRIP, action=Marker.ADD)
         marker.header.frame_id = self._profile.base_frame
         marker.pose.orientation.w = 1.0
@@ -62,6 +67,6 @@ class PlannedPath:
         chosen = np.unique(np.linspace(0, len(trajectory.points) - 1, POINTS_A_LINE).astype(int))
         for number in chosen:
             joints = np.asarray(trajectory.points[number].positions)[order]
-            x, y, z = (float(value) for value in self._model.T_base_tcp(joints).translation)
+            x, y, z = (float(value) for value in model.T_base_tcp(joints).translation)
             marker.points.append(Point(x=x, y=y, z=z))
         return marker

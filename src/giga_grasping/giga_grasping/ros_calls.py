@@ -16,6 +16,7 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.client import Client
+from rclpy.executors import Executor
 from rclpy.node import Node
 
 from giga_grasping.interruption import POLL_PERIOD_S, Deadline, Interruption
@@ -31,6 +32,13 @@ CLOCK_STANDSTILL_S = 30.0
 PRESENCE_PERIOD_S = 0.5
 
 
+def executor_of(node: Node) -> Executor:
+    """The executor that spins a node. Raises RuntimeError before it has one, or after it was taken out of it."""
+    if node.executor is None:
+        raise RuntimeError(f"{node.get_name()} is not spun by an executor")
+    return node.executor
+
+
 class _Exchange:
     """A coroutine running on the executor's thread, watched from another."""
 
@@ -39,7 +47,7 @@ class _Exchange:
         self._finished = threading.Event()
         self._value: Any = None
         self._error: Exception | None = None
-        self._task = node.executor.create_task(self._run)
+        self._task = executor_of(node).create_task(self._run)
 
     async def _run(self) -> None:
         # An exception that left this coroutine would end the executor; it belongs to the thread that waits.
@@ -59,7 +67,7 @@ class _Exchange:
 
     def abandon(self, node: Node) -> None:
         """Drop the coroutine: nobody waits for it any more."""
-        node.executor.create_task(self._task.cancel)
+        executor_of(node).create_task(self._task.cancel)
 
 
 class RosCalls:

@@ -12,6 +12,7 @@ from rclpy.task import Future
 
 from giga_grasping.interruption import Interruption
 from giga_grasping.pick_outcome import PickError, PickOutcome
+from giga_grasping.ros_calls import executor_of
 
 
 class Work:
@@ -71,4 +72,4 @@ class SingleWorker:
             else:
                 work.answer.set_result(value)
 
-        self._node.executor.create_task(finish)
+        executor_of(self._node).create_task(finish)
