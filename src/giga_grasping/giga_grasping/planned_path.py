@@ -53,7 +53,9 @@ class PlannedPath:
             return
         self._model = model
         markers = [Marker(action=Marker.DELETEALL)]
-        markers += [self._line(model, index, trajectory) for index, trajectory in enumerate(trajectories) if trajectory.points]
+        markers += [
+            self._line(model, index, trajectory) for index, trajectory in enumerate(trajectories) if trajectory.points
+        ]
         self._publisher.publish(MarkerArray(markers=markers))
 
     def _line(self, model: ArmModel, index: int, trajectory: JointTrajectory) -> Marker:
