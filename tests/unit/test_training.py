@@ -34,7 +34,7 @@ from giga_perception.training import (
 from giga_perception.training_batches import BatchSettings, balancing_weights, compact_scene, make_batch
 from giga_perception.training_scenes import load_scenes
 from giga_perception.tsdf import fuse
-from giga_perception.weights import load_model
+from giga_perception.weights import load_model, save_model
 
 
 @pytest.fixture(autouse=True)
@@ -304,3 +304,12 @@ def test_a_run_can_start_from_earlier_weights(box_data: Path, tmp_path: Path) ->
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=1e-6)
     assert "began with the weights of the model giga" in (second / "giga.md").read_text()
     assert giga(["train", str(box_data), "--out", str(second / "x"), "--init", str(tmp_path / "none.safetensors")]) == 2
+
+
+def test_a_card_tells_of_ancestors_that_say_little(box_data: Path, tmp_path: Path) -> None:
+    imported = tmp_path / "imported.safetensors"
+    save_model(imported, Giga(), {"name": "foreign", "source": "imported from foreign.pt"})
+    short = ["--steps", "1", "--batch", "1", "--threads", "1"]
+    assert giga(["train", str(box_data), "--out", str(tmp_path / "run"), "--init", str(imported), *short]) == 0
+    page = (tmp_path / "run" / "giga.md").read_text()
+    assert "began with the weights of the model foreign (imported from foreign.pt)." in page

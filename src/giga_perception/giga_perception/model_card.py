@@ -135,7 +135,8 @@ def card_markdown(card: Mapping[str, str]) -> str:
 def _ancestor_line(card: Mapping[str, str]) -> str:
     """What is known of the model that training began with."""
     line = f"Its training began with the weights of the model {card.get('name', 'without a name')}"
-    if "scenes" in card:
+    # A converted model, or one of an earlier program, says less.
+    if {"scenes", "steps", "recipe"} <= card.keys():
         scenes = json.loads(card["scenes"])
         recipe = json.loads(card["recipe"])
         line += f", trained for {card['steps']} steps of {recipe['batch']} on {scenes['training']} scenes"
