@@ -11,8 +11,6 @@ import pytest
 from synthetic_scenes import box_scene
 
 from giga_perception.dataset import (
-    DEPTH_UNIT_M,
-    OCCUPANCY_POINT_COUNT,
     DatasetError,
     DatasetWriter,
     data_root,
@@ -21,6 +19,7 @@ from giga_perception.dataset import (
     read_scene,
     read_scene_header,
 )
+from giga_perception.labelled_scene import DEPTH_UNIT_M, OCCUPANCY_POINT_COUNT
 from giga_perception.workspace import WORKSPACE_SIZE_M
 
 

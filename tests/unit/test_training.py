@@ -21,17 +21,10 @@ from giga_perception.dataset import DatasetError, DatasetWriter, occupancy_point
 from giga_perception.depth_noise import add_depth_noise
 from giga_perception.network import Giga
 from giga_perception.projective_tsdf import projective_fusion
-from giga_perception.training import (
-    CHECKPOINT_FILE,
-    LOG_FILE,
-    TrainingError,
-    TrainingRecipe,
-    TrainingScenes,
-    predict,
-    read_log,
-    train,
-)
+from giga_perception.training import CHECKPOINT_FILE, LOG_FILE, TrainingScenes, read_log, train
 from giga_perception.training_batches import BatchSettings, balancing_weights, compact_scene, make_batch
+from giga_perception.training_recipe import TrainingRecipe
+from giga_perception.training_run import TrainingError, predict
 from giga_perception.training_scenes import load_scenes
 from giga_perception.tsdf import fuse
 from giga_perception.weights import load_model, save_model

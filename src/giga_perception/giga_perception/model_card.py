@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from giga_perception.training import TrainingRecipe, TrainingResult
+from giga_perception.training import TrainingResult
+from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_scenes import SceneSelection
 
 _FIGURE_LINES = (

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from giga_perception.augmentation import IDENTITY, CubeSymmetry
-from giga_perception.dataset import DEPTH_UNIT_M, OCCUPANCY_POINT_COUNT, LabelledScene, occupancy_points_m
 from giga_perception.depth_noise import add_depth_noise
+from giga_perception.labelled_scene import DEPTH_UNIT_M, OCCUPANCY_POINT_COUNT, LabelledScene, occupancy_points_m
 from giga_perception.losses import GraspTargets
 from giga_perception.projective_tsdf import ProjectiveFusion, projective_fusion
 from giga_perception.workspace import WORKSPACE_SIZE_M

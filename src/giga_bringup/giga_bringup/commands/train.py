@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from giga_bringup.errors import UserError
 
 if TYPE_CHECKING:
-    from giga_perception.training import Progress, TrainingRecipe
+    from giga_perception.training import Progress
+    from giga_perception.training_recipe import TrainingRecipe
     from giga_perception.training_scenes import SceneSelection
 
 SUMMARY = "train the network on labelled scenes (made by `giga generate`)"
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from giga_perception.dataset import DatasetError, data_root, default_dataset, read_dataset_header
     from giga_perception.loss_curve import write_loss_curve
     from giga_perception.model_card import card_markdown, training_card
-    from giga_perception.training import CHECKPOINT_FILE, TrainingError, read_checkpoint, read_log, train
+    from giga_perception.training import CHECKPOINT_FILE, read_log, train
+    from giga_perception.training_run import TrainingError, read_checkpoint
     from giga_perception.training_scenes import load_scenes
     from giga_perception.weights import ModelFileError, load_model, save_model
 
@@ -106,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
-    from giga_perception.training import TrainingRecipe, quickest_precision
+    from giga_perception.training_recipe import TrainingRecipe, quickest_precision
 
     steps = args.steps if args.steps is not None else max(1, round(args.epochs * scene_count / args.batch))
     return TrainingRecipe(

@@ -1,0 +1,61 @@
+"""What decides the weights of a training run besides its scenes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from giga_perception.augmentation import AUGMENTATIONS
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything but the scenes that decides the weights.
+
+    steps: optimiser steps of `batch` scenes each. grasps: labelled points used of a scene, at most. schedule: "cosine"
+    (linear warm-up, then a cosine to a hundredth of the rate) or "constant". average: decay of the moving average of
+    the weights that is kept as the result, 0 for none. precision: of the U-Net, "float32" or "bfloat16".
+    """
+
+    steps: int
+    batch: int = 16
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warm_up_steps: int = 100
+    weight_decay: float = 0.0
+    gradient_limit: float = 1.0
+    grasps: int = 64
+    occupancy_points: int = 1024
+    augmentation: str = "mirror"
+    average: float = 0.999
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.grasps < 1 or self.occupancy_points < 2:
+            raise ValueError("steps, batch and grasps must be at least 1, occupancy_points at least 2")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule is {self.schedule!r}, should be 'cosine' or 'constant'")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision is {self.precision!r}, should be 'float32' or 'bfloat16'")
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(f"augmentation is {self.augmentation!r}, should be one of {sorted(AUGMENTATIONS)}")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        warm = min(1.0, (step + 1) / max(1, self.warm_up_steps))
+        if self.schedule == "constant":
+            return self.learning_rate * warm
+        floor = 0.01
+        progress = min(1.0, step / self.steps)
+        return self.learning_rate * warm * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+def quickest_precision() -> str:
+    """The precision to train in on this machine's CPU: bfloat16 where the processor computes in it, else float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -1,0 +1,152 @@
+"""The state of a training run: network, optimiser, moving average; one step of it, and its way to disk and back."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from giga_perception import sparse_stem
+from giga_perception.losses import training_losses
+from giga_perception.network import Giga, GraspPrediction, sample_planes
+from giga_perception.training_batches import TrainingBatch
+from giga_perception.training_recipe import TrainingRecipe
+
+CHECKPOINT_VERSION = 1
+
+
+class TrainingError(Exception):
+    """A run cannot start or go on; the message says why and what to do."""
+
+
+def predict(model: Giga, batch: TrainingBatch, *, bfloat16: bool) -> GraspPrediction:
+    """All heads on a batch: what `model(...)` gives, by the quicker encoder."""
+    planes = sparse_stem.encode(model, batch.tsdf, bfloat16=bfloat16)
+    features = sample_planes(planes, batch.grasp_points)
+    return GraspPrediction(
+        quality_logits=model.decoder_qual(batch.grasp_points, features).squeeze(-1),
+        rotations=torch.nn.functional.normalize(model.decoder_rot(batch.grasp_points, features), dim=-1),
+        widths=model.decoder_width(batch.grasp_points, features).squeeze(-1),
+        occupancy_logits=model.occupancy_logits(planes, batch.occupancy_points),
+    )
+
+
+class TrainingRun:
+    """Network, optimiser and moving average of a run, and their way to disk and back."""
+
+    def __init__(
+        self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: Giga | None = None
+    ) -> None:
+        self.seconds = 0.0
+        """What the steps so far took, those before interruptions included."""
+        self._names = list(names)
+        self._recipe = recipe
+        torch.manual_seed(recipe.seed)
+        self._device = device
+        self._model = Giga().to(device).train()
+        if initial is not None:
+            self._model.load_state_dict(initial.state_dict())
+        self._average = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        self._optimizer = torch.optim.AdamW(
+            self._model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+
+    def step(self, step: int, batch: TrainingBatch) -> dict[str, float]:
+        """One optimiser step; returns the loss terms."""
+        recipe = self._recipe
+        for group in self._optimizer.param_groups:
+            group["lr"] = recipe.rate(step)
+        batch = batch.to(self._device)
+        losses = training_losses(predict(self._model, batch, bfloat16=recipe.precision == "bfloat16"), batch.targets)
+        values = losses.as_floats()
+        if not math.isfinite(values["total"]):
+            raise TrainingError(
+                f"the loss is no longer finite at step {step + 1} ({values}): train with a lower --learning-rate"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), recipe.gradient_limit)
+        self._optimizer.step()
+        # Early on the average would be of random weights; it starts short and grows.
+        decay = min(recipe.average, (1 + step) / (10 + step)) if recipe.average else 0.0
+        with torch.no_grad():
+            for name, value in self._model.state_dict().items():
+                self._average[name].lerp_(value, 1.0 - decay)
+        return values
+
+    def averaged(self) -> Giga:
+        """A network with the averaged weights, in evaluation mode."""
+        model = Giga()
+        model.load_state_dict(self._average)
+        return model.to(self._device).eval()
+
+    def store(self, path: Path, step: int) -> None:
+        """Writes the checkpoint under a temporary name and renames it."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save(
+                {
+                    "version": CHECKPOINT_VERSION,
+                    "step": step,
+                    "seconds": self.seconds,
+                    "recipe": asdict(self._recipe),
+                    "scenes": self._names,
+                    "model": self._model.state_dict(),
+                    "average": self._average,
+                    "optimizer": self._optimizer.state_dict(),
+                },
+                temporary,
+            )
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def restore(self, path: Path) -> int:
+        """Takes over the checkpoint if there is one; returns the number of steps done."""
+        stored = read_checkpoint(path)
+        if stored is None:
+            return 0
+        changed = [name for name, value in asdict(self._recipe).items() if stored["recipe"].get(name) != value]
+        if self._recipe.schedule == "constant" and changed == ["steps"]:
+            # Only a falling rate depends on where it ends, so such a run may be made longer or called finished.
+            changed = []
+        if changed:
+            raise TrainingError(
+                f"{path} belongs to a run with another recipe ({', '.join(changed)}); "
+                "repeat its options to go on with it, or name another folder with --out"
+            )
+        if stored["scenes"] != self._names:
+            raise TrainingError(
+                f"{path} belongs to a run on {len(stored['scenes'])} scenes, not on these {len(self._names)}; "
+                "put the data set back as it was, or name another folder with --out"
+            )
+        self._model.load_state_dict(stored["model"])
+        self._average = {name: value.to(self._device) for name, value in stored["average"].items()}
+        self._optimizer.load_state_dict(stored["optimizer"])
+        self.seconds = float(stored["seconds"])
+        return int(stored["step"])
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any] | None:
+    """A run's checkpoint, or None when there is none. Raises TrainingError when it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        stored: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        version = stored["version"]
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to start that run anew"
+        ) from error
+    if version != CHECKPOINT_VERSION:
+        raise TrainingError(
+            f"{path} has format version {version}, this program reads {CHECKPOINT_VERSION}; "
+            "delete it to start that run anew"
+        )
+    return stored
