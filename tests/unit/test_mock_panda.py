@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial.transform import RigidTransform
 
 pytest.importorskip("pybullet", reason="PyBullet is not installed")
 
 from giga_sim.cell import Box, read_cell
 from giga_sim.joint_trajectory import JointTrajectory, TrajectoryPoint, trajectory_through
+from giga_sim.object_sets import ObjectSet
 from giga_sim.robot_profile import read_robot_profile
 from giga_sim.simulated_cell import SceneRequest, SimulatedCell
 from giga_sim.simulated_gripper import GripperCommand, GripperCommandKind
@@ -199,6 +201,18 @@ def test_the_same_seed_goes_the_same_way(empty, box_folder):
     again, image_again = attempt(5)
     assert np.array_equal(poses, again)
     assert np.array_equal(image, image_again)
+
+
+def test_the_bin_empties_itself_and_takes_nothing_out_of_a_hand_above_it(empty, box_folder):
+    model = ObjectSet.named(str(box_folder))[0]
+    rim_m = empty.cell.bin.centre_m[2] + empty.cell.bin.size_m[2]
+    for height_m, left in ((rim_m + 0.05, 1), (rim_m - 0.05, 0)):
+        x, y, _ = empty.cell.bin.centre_m
+        added = empty.world.add_object(model, RigidTransform.from_translation([x, y, height_m]))
+        empty.remove_delivered_and_fallen()
+        assert len(empty.world.objects) == left
+        if left:
+            empty.world.remove(added.body_id)
 
 
 def test_time_rises_over_resets(cell):

@@ -50,9 +50,9 @@ class Bin:
         )
 
     def holds(self, point_m: np.ndarray) -> bool:
-        """Whether a point [3] lies over the bin's floor and not below it."""
-        offset = np.abs(point_m[:2] - self.centre_m[:2])
-        return bool(np.all(offset <= self.size_m[:2] / 2.0) and point_m[2] >= self.centre_m[2] - 0.01)
+        """Whether a point [3] lies between the bin's walls: above its floor and below its rim."""
+        offset = np.abs(point_m - self.centre_m - np.array([0.0, 0.0, self.size_m[2] / 2.0]))
+        return bool(np.all(offset <= self.size_m / 2.0))
 
 
 @dataclass(frozen=True)

@@ -185,12 +185,16 @@ class SimulatedCell:
             for body_id, simulated in self.world.objects.items()
         ]
 
-    def remove_fallen(self) -> None:
-        """Take away what fell off the table; what lies in the bin, or anywhere on the table, stays."""
+    def remove_delivered_and_fallen(self) -> None:
+        """Take away what fell off the table, and what lies in the bin: a full one would shed onto the table."""
         floor_m = self.cell.table.centre_m[2] + self.cell.table.size_m[2] / 2.0 - FALLEN_BELOW_TABLE_M
         for body_id, simulated in list(self.world.objects.items()):
-            if self.world.pose(body_id).translation[2] < floor_m:
-                _LOGGER.info("%s fell off the table and was removed", simulated.model.name)
+            position_m = self.world.pose(body_id).translation
+            fell = position_m[2] < floor_m
+            if fell or self.cell.bin.holds(position_m):
+                _LOGGER.info(
+                    "%s %s and was removed", simulated.model.name, "fell off the table" if fell else "is binned"
+                )
                 self.world.remove(body_id)
 
     def stop_arm(self, outcome: TrajectoryOutcome, message: str) -> None:

@@ -181,7 +181,7 @@ class SimulationLoop:
             self._listener.on_feedback(cell)
         if now_s >= self._next_image_s:
             self._next_image_s = now_s + self._pace.image_period_s
-            cell.remove_fallen()
+            cell.remove_delivered_and_fallen()
             self._listener.on_image(cell)
         if self._pending:
             self._tell_outcomes(halted=False)
@@ -189,7 +189,7 @@ class SimulationLoop:
 
     def _halt(self) -> None:
         """Publish the state of the halt, then hand out the results: who gets one finds everything up to date."""
-        self._cell.remove_fallen()
+        self._cell.remove_delivered_and_fallen()
         self._listener.on_state(self._cell)
         self._listener.on_image(self._cell)
         self._next_image_s = self._cell.time_s + self._pace.image_period_s
