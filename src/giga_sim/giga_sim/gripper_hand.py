@@ -18,7 +18,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
-from giga_sim.object_sets import giga_data_folder, read_obj
+from giga_sim.object_sets import read_obj
 from giga_sim.physics_world import PhysicsWorld
 
 MAX_WIDTH_M = 0.08
@@ -79,7 +79,7 @@ def hand_urdf() -> Path:
   </link>{finger(1, 1, 0.0)}{finger(2, -1, np.pi)}
 </robot>
 """
-    file = giga_data_folder() / "free_panda_hand.urdf"
+    file = data_root() / "free_panda_hand.urdf"
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(text)

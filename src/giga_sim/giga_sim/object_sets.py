@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from giga_perception.dataset import data_root
 from giga_sim.parametric_objects import stands_upright, write_parametric_objects
 from giga_sim.surface_mesh import SurfaceMesh
 
@@ -27,11 +27,6 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 class ObjectSetError(Exception):
     """An object set cannot be used; the message says which and what to do."""
-
-
-def giga_data_folder() -> Path:
-    """Where objects and data sets are kept: $GIGA_DATA, by default ~/.cache/giga."""
-    return Path(os.environ.get("GIGA_DATA") or Path.home() / ".cache" / "giga")
 
 
 def split_of(name: str) -> Split:
@@ -112,7 +107,7 @@ class ObjectSet(Sequence[ObjectModel]):
         Raises ObjectSetError when there is no such set or the folder holds no URDF.
         """
         if name == PARAMETRIC:
-            folder = write_parametric_objects(giga_data_folder() / "objects")
+            folder = write_parametric_objects(data_root() / "objects")
             models = [ObjectModel(path.stem, path, stands_upright(path.stem), True) for path in folder.glob("*.urdf")]
             return cls(PARAMETRIC, models)
         folder = Path(name).expanduser()

@@ -97,7 +97,8 @@ def _show_data(repository: Path) -> bool:
     good = _line(
         model.is_file(), f"model: {model}" + ("" if model.is_file() else " is missing: ./giga train makes one")
     )
-    data = Path(os.environ.get("GIGA_DATA", Path.home() / ".cache" / "giga"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    data = Path(os.environ.get("GIGA_DATA") or cache / "giga")
     folders = sorted(folder.name for folder in data.iterdir() if folder.is_dir()) if data.is_dir() else []
     _line(None, f"data sets in {data}: {', '.join(folders) or 'none'} (GIGA_DATA moves it; ./giga generate makes them)")
     return good
