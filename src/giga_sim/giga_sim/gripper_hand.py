@@ -18,6 +18,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
+from giga_perception.dataset import data_root
 from giga_sim.object_sets import read_obj
 from giga_sim.physics_world import PhysicsWorld
 
