@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 from giga_bringup.errors import UserError
@@ -41,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     import numpy as np
 
+    from giga_perception.source_commit import source_commit
     from giga_perception.weights import ModelFileError, load_model, model_path
     from giga_sim.clutter_benchmark import ClutterSettings, RoundResult, rates_of, run_rounds
     from giga_sim.object_sets import ObjectSet, ObjectSetError
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             "successes": sum(result.successes for result in rounds),
             "median_detection_ms": detection_ms,
             "rounds": [vars(result) for result in rounds],
-            "commit": _commit(),
+            "commit": source_commit(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         }
         temporary = args.json.with_suffix(".tmp")
@@ -116,9 +116,3 @@ def run(args: argparse.Namespace) -> int:
         os.replace(temporary, args.json)
         print(f"  written to {args.json}")
     return 0
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from giga_perception.source_commit import source_commit
 from giga_perception.training import TrainingResult
 from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_scenes import SceneSelection
@@ -26,26 +25,6 @@ _FIGURE_LINES = (
     ("width_error_m", "width, median error in metres", "{:.4f}"),
     ("occupancy_iou", "occupancy, intersection over union", "{:.3f}"),
 )
-
-
-def source_commit() -> str:
-    """The commit of the checkout this code runs from, "-modified" behind it when files differ; else "unknown"."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-        changes = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "."],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return f"{commit}-modified" if changes else commit
 
 
 def training_card(

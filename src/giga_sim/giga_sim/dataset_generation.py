@@ -6,7 +6,6 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from giga_perception.dataset import DatasetWriter
+from giga_perception.source_commit import source_commit
 from giga_sim.label_generation import GenerationSettings, generate_scene
 from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import PhysicsWorld
@@ -135,15 +135,9 @@ def _header(plan: GenerationPlan) -> dict[str, Any]:
     names = ["/".join(Path(name).parts[-3:]) for name in plan.object_sets]
     return {
         "generator": "giga generate",
-        "commit": _commit(),
+        "commit": source_commit(),
         "kinds": list(plan.kinds),
         "object_sets": names,
         "first_seed": plan.first_seed,
         "settings": asdict(plan.settings),
     }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
