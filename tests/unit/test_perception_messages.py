@@ -13,12 +13,10 @@ import trimesh
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Pose
 from scipy.spatial.transform import RigidTransform, Rotation
-from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from giga_perception.cloud_messages import cloud_message
-from giga_perception.depth_messages import DepthMessageError, camera_from_message, depth_from_message
 from giga_perception.detection import DetectionCounts
 from giga_perception.diagnostic_messages import perception_diagnostics
 from giga_perception.grasp import Grasp
@@ -29,55 +27,6 @@ from giga_perception.transform_messages import transform_from_pose
 
 POSE = RigidTransform.from_components([0.1, 0.2, 0.15], Rotation.from_euler("xyz", [170, 20, 40], degrees=True))
 HEADER = Header(frame_id="workspace")
-
-
-def image(values: np.ndarray, encoding: str, padding: int = 0, big: bool = False) -> Image:
-    rows = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
-    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=255)
-    return Image(
-        height=values.shape[0],
-        width=values.shape[1],
-        encoding=encoding,
-        step=rows.shape[1],
-        is_bigendian=int(big),
-        data=array.array("B", rows.tobytes()),
-    )
-
-
-def test_depth_in_both_encodings_byte_orders_and_with_padded_rows() -> None:
-    millimetres = np.array([[0, 500, 1250], [40000, 1, 2]])
-    for kind, big in (("<u2", False), (">u2", True)):
-        depth_m = depth_from_message(image(millimetres.astype(kind), "16UC1", padding=6, big=big))
-        np.testing.assert_allclose(depth_m, millimetres / 1000.0, rtol=1e-6)
-    metres = np.array([[0.5, np.nan, np.inf], [-1.0, -np.inf, 0.0]])
-    for kind, big in (("<f4", False), (">f4", True)):
-        depth_m = depth_from_message(image(metres.astype(kind), "32FC1", padding=4, big=big))
-        assert depth_m.dtype == np.float32
-        np.testing.assert_array_equal(depth_m, [[0.5, 0.0, 0.0], [0.0, 0.0, 0.0]])
-
-
-@pytest.mark.parametrize(
-    ("message", "sentence"),
-    [
-        (Image(encoding="rgb8", height=1, width=1, step=3, data=array.array("B", b"123")), "rgb8"),
-        (Image(encoding="32FC1"), "empty"),
-        (Image(encoding="32FC1", height=2, width=2, step=8, data=array.array("B", bytes(12))), "too few"),
-        (Image(encoding="16UC1", height=1, width=2, step=2, data=array.array("B", bytes(4))), "too few"),
-    ],
-)
-def test_images_that_hold_no_depth(message: Image, sentence: str) -> None:
-    with pytest.raises(DepthMessageError, match=sentence):
-        depth_from_message(message)
-
-
-def test_the_projection_matrix_goes_before_k_and_k_stands_in_for_it() -> None:
-    info = CameraInfo(width=64, height=48, k=[50.0, 0.0, 32.0, 0.0, 51.0, 24.0, 0.0, 0.0, 1.0])
-    assert camera_from_message(info).fx == 50.0
-    info.p = [60.0, 0.0, 31.0, 0.0, 0.0, 61.0, 23.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-    camera = camera_from_message(info)
-    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60.0, 61.0, 31.0, 23.0)
-    with pytest.raises(DepthMessageError, match="calibrated"):
-        camera_from_message(CameraInfo(width=64, height=48))
 
 
 def test_grasps_go_to_the_arrays_frame_and_back() -> None:

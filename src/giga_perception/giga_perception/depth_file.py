@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from giga_perception.depth_values import (
+    FARTHEST_PLAUSIBLE_M,
+    MILLIMETRE_M,
+    implausible_depth_m,
+    metres_from_counts,
+    readings_only,
+)
 from giga_perception.input_file import InputFileError, check_is_file
 
-MILLIMETRE_M = 0.001
-"""What one count of an integer depth image is worth unless the caller says otherwise."""
-
-_FARTHEST_PLAUSIBLE_M = 20.0
-_NEAREST_PLAUSIBLE_M = 0.02
 _ARRAY_NAMES = ("depth_m", "depth")
 
 
@@ -43,25 +45,28 @@ def read_depth_m(path: Path, count_m: float = MILLIMETRE_M) -> NDArray[np.float3
     if not (np.issubdtype(raw.dtype, np.integer) or np.issubdtype(raw.dtype, np.floating)):
         raise InputFileError(f"{path}: holds values of type {raw.dtype}, not depths")
     is_counts = np.issubdtype(raw.dtype, np.integer)
-    depth_m = raw.astype(np.float32) * np.float32(count_m) if is_counts else raw.astype(np.float32)
-    depth_m[~np.isfinite(depth_m) | (depth_m < 0.0)] = 0.0
+    if is_counts:
+        depth_m = metres_from_counts(raw, count_m)
+    else:
+        with np.errstate(over="ignore"):  # a depth beyond float32 becomes infinite, and so no reading
+            depth_m = np.ascontiguousarray(raw, dtype=np.float32)
+    depth_m = readings_only(depth_m)
     _check_depth_range(path, depth_m, is_counts, count_m)
     return depth_m
 
 
 def _check_depth_range(path: Path, depth_m: NDArray[np.float32], is_counts: bool, count_m: float) -> None:
-    valid = depth_m[depth_m > 0.0]
-    if valid.size == 0:
+    if not depth_m.any():
         raise InputFileError(f"{path}: no pixel holds a valid depth")
-    typical_m = float(np.median(valid))
-    if _NEAREST_PLAUSIBLE_M <= typical_m <= _FARTHEST_PLAUSIBLE_M:
+    typical_m = implausible_depth_m(depth_m)
+    if typical_m is None:
         return
     if is_counts:
         raise InputFileError(
             f"{path}: read at {count_m * 1000:g} mm a count, the typical depth is {typical_m:.3g} m; "
             "say what a count is worth with --depth-unit, or save metres as floats"
         )
-    looks_like_mm = typical_m > _FARTHEST_PLAUSIBLE_M
+    looks_like_mm = typical_m > FARTHEST_PLAUSIBLE_M
     raise InputFileError(
         f"{path}: floats are read as metres, and the typical depth would be {typical_m:.3g} m; "
         + ("these look like millimetres: divide by 1000 first" if looks_like_mm else "are these metres?")
