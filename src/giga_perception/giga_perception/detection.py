@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception import grasp_selection
 from giga_perception.camera import DepthView
+from giga_perception.compute_device import usable_device
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
-from giga_perception.grid_query import GridQuery, lower_corner_coordinates
-from giga_perception.network import Giga
+from giga_perception.scene_query import GraspNetwork, SceneQuery
+from giga_perception.selection_policy import SelectionPolicy, best_first, ordered
 from giga_perception.tsdf import TSDF_RESOLUTION, TsdfGrid, fuse
 from giga_perception.weights import load_model, model_name, model_path
 from giga_perception.workspace import WORKSPACE_SIZE_M
@@ -39,8 +39,8 @@ class DetectionCounts:
     voxels_observed: int = 0
     centres_queried: int = 0
     centres_near_surface: int = 0
-    centres_width_valid: int = 0
     centres_in_bounds: int = 0
+    centres_width_valid: int = 0
     above_threshold: int = 0
     after_nms: int = 0
     after_region: int = 0
@@ -57,7 +57,8 @@ class DetectionCounts:
 class Detection:
     """The answer of one detection.
 
-    grasps: best first, TCP poses in the workspace frame.
+    grasps: in the order of the detector's selection policy (best first unless told otherwise), TCP poses in the
+        workspace frame.
     report: why these, or why none.
     quality: float32 [R, R, R], smoothed; 0 where a mask forbids a grasp; a value belongs to its voxel's lower corner.
     tsdf: the network's input.
@@ -74,22 +75,27 @@ class GraspDetector:
 
     def __init__(
         self,
-        model: Giga,
+        model: GraspNetwork,
         *,
         model_name: str = "unnamed",
         resolution: int = TSDF_RESOLUTION,
         threshold: float = 0.5,
         out_threshold: float = 0.5,
         best_forced: bool = False,
+        policy: SelectionPolicy = best_first,
     ) -> None:
         """A detector for this network.
 
         resolution: grasp centres asked for along each side of the workspace (40, or 60 for the paper's "HR").
         threshold: least quality of a grasp, 0 to 1. out_threshold: TSDF value above which a voxel is in front of a
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
-        grasp of at least FORCED_QUALITY.
-        Raises ValueError for values out of range.
+        grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
+        Raises ValueError for values out of range, and for a network without grasp heads.
         """
+        if not model.has_grasps:
+            raise ValueError(
+                f"model '{model_name}' is a {model.kind}, which predicts geometry only: detection needs one with grasp heads"
+            )
         if not 8 <= resolution <= 256:
             raise ValueError(f"resolution must be 8 to 256 centres a side, got {resolution}")
         if not 0.0 <= threshold <= 1.0:
@@ -101,7 +107,8 @@ class GraspDetector:
         self.threshold = threshold
         self.out_threshold = out_threshold
         self.best_forced = best_forced
-        self._model = model.eval()
+        self.policy = policy
+        self._model = model
 
     @classmethod
     def from_file(
@@ -112,13 +119,18 @@ class GraspDetector:
         threshold: float = 0.5,
         out_threshold: float = 0.5,
         best_forced: bool = False,
+        policy: SelectionPolicy = best_first,
+        device: str = "cpu",
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        Raises giga_perception.ModelFileError when the file cannot be used.
+        device: where the network runs, a name of torch's ("cpu", "cuda").
+        Raises giga_perception.ModelFileError when the file cannot be used, ValueError when there is no such device.
         """
         path = model_path(path)
         model, card = load_model(path)
+        if device != "cpu":
+            model = model.to(usable_device(device))
         return cls(
             model,
             model_name=model_name(path, card),
@@ -126,6 +138,7 @@ class GraspDetector:
             threshold=threshold,
             out_threshold=out_threshold,
             best_forced=best_forced,
+            policy=policy,
         )
 
     def detect(self, views: Sequence[DepthView]) -> Detection:
@@ -152,24 +165,21 @@ class GraspDetector:
             )
         start = time.perf_counter()
         near = grasp_selection.near_surface(mask_tsdf.value, self.out_threshold)
-        bounds = grasp_selection.in_bounds(self.resolution)
-        reach = grasp_selection.within_smoothing_reach(near & bounds)
+        inside = near & grasp_selection.in_bounds(self.resolution)
+        # Only what the masks can keep, and what the smoothing of those reaches, is ever asked of the network.
+        kept = np.flatnonzero(inside)
+        reached = np.flatnonzero(grasp_selection.within_smoothing_reach(inside)) if len(kept) else kept
         mask_ms = _ms_since(start)
 
-        # Only what the masks can keep, and what the smoothing of those reaches, is ever asked of the network.
-        with torch.inference_mode():
-            planes = self._model.encode(torch.from_numpy(tsdf.value)[None])[0] if near.any() else None
-            query = None if planes is None else GridQuery(planes, lower_corner_coordinates(self.resolution))
-            quality = np.zeros(near.shape, dtype=np.float32)
-            width = np.zeros(near.shape, dtype=np.float32)
-            if query is not None:
-                reached, kept = np.flatnonzero(reach), np.flatnonzero(near)
-                quality.flat[reached] = query.ask(self._model.decoder_qual, reached).sigmoid().squeeze(1).numpy()
-                width.flat[kept] = query.ask(self._model.decoder_width, kept).squeeze(1).numpy()
+        quality = np.zeros(near.shape, dtype=np.float32)
+        width = np.zeros(near.shape, dtype=np.float32)
+        scene = self._model.scene(tsdf.value, self.resolution) if len(kept) else None
+        if scene is not None:
+            quality.flat[reached] = scene.quality(reached)
+            width.flat[kept] = scene.width(kept)
         network_ms = _ms_since(start) - mask_ms
 
-        width_valid = near & grasp_selection.width_is_valid(width)
-        allowed = width_valid & bounds
+        allowed = inside & grasp_selection.width_is_valid(width)
         quality = np.where(allowed, grasp_selection.smoothed(quality), np.float32(0))
         best_quality = float(quality.max())
         forced = self.best_forced and best_quality < self.threshold
@@ -177,20 +187,19 @@ class GraspDetector:
         centres = grasp_selection.suppress_non_maxima(quality, threshold)
         if forced:
             centres = centres[:1]
-        rotate_start = time.perf_counter()
-        with torch.inference_mode():
-            rotations = self._rotations(query, centres) if query is not None else Rotation.identity(0)
-        rotation_ms = _ms_since(rotate_start)
-        grasps = self._grasps(centres, rotations, width, quality)
+        rotation_start = time.perf_counter()
+        rotations = self._rotations(scene, centres)
+        rotation_ms = _ms_since(rotation_start)
+        grasps = ordered(self._grasps(centres, rotations, width, quality), self.policy)
 
         report = DetectionCounts(
             model=self.model_name,
             voxels_total=tsdf.value.size,
             voxels_observed=int(np.count_nonzero(tsdf.weight > 0)),
-            centres_queried=int(np.count_nonzero(reach | near)),
+            centres_queried=len(reached),
             centres_near_surface=int(np.count_nonzero(near)),
-            centres_width_valid=int(np.count_nonzero(width_valid)),
-            centres_in_bounds=int(np.count_nonzero(allowed)),
+            centres_in_bounds=len(kept),
+            centres_width_valid=int(np.count_nonzero(allowed)),
             above_threshold=int(np.count_nonzero(allowed & (quality >= threshold))),
             after_nms=len(grasps),
             after_region=len(grasps),
@@ -205,17 +214,24 @@ class GraspDetector:
     def reconstruct(self, tsdf: TsdfGrid, resolution: int = 40, max_triangles: int = 4000) -> trimesh.Trimesh:
         """A watertight mesh, in workspace metres, of what the network takes for occupied; empty when nothing is.
 
-        See `giga_perception.reconstruction.reconstruct`.
+        See `giga_perception.reconstruction.reconstruct`. Raises ValueError for a network without a geometry head.
         """
+        from giga_perception.network import Giga
         from giga_perception.reconstruction import reconstruct
 
+        if not isinstance(self._model, Giga) or not self._model.has_geometry:
+            raise ValueError(
+                f"model '{self.model_name}' is a {self._model.kind}, which predicts no geometry: "
+                "a reconstruction needs giga, giga-geo or giga-detach"
+            )
         return reconstruct(self._model, tsdf, resolution, max_triangles)
 
-    def _rotations(self, query: GridQuery, centres: NDArray[np.intp]) -> Rotation:
+    def _rotations(self, scene: SceneQuery | None, centres: NDArray[np.intp]) -> Rotation:
         """Orientations of the grasps centred at these grid points [N, 3]."""
+        if scene is None or len(centres) == 0:
+            return Rotation.identity(0)
         flat = np.ravel_multi_index(tuple(centres.T), (self.resolution,) * 3)
-        quaternions = query.ask(self._model.decoder_rot, flat).numpy().astype(np.float64)
-        return Rotation.from_quat(quaternions)
+        return Rotation.from_quat(scene.rotation(flat).astype(np.float64))
 
     def _grasps(
         self,
@@ -245,10 +261,10 @@ def _why_none(report: DetectionCounts) -> str:
         return "no depth reading falls inside the workspace: check the camera's pose, and that its image is not empty"
     if report.centres_near_surface == 0:
         return "no surface was seen inside the workspace, so there is nothing to grasp"
-    if report.centres_width_valid == 0:
-        return "the network predicts no width that the hand can hold, at any centre near a surface"
     if report.centres_in_bounds == 0:
         return "every centre near a surface lies at the border of the workspace or below the table's margin"
+    if report.centres_width_valid == 0:
+        return "the network predicts no width that the hand can hold, at any centre near a surface"
     if report.above_threshold == 0:
         return (
             f"no grasp reaches the quality threshold of {report.quality_threshold:.2f}, "

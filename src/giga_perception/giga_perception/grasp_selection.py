@@ -42,9 +42,22 @@ def near_surface(tsdf: FloatVolume, out_threshold: float) -> Mask:
 
     tsdf: values [R, R, R] as `TsdfGrid.value`. out_threshold: the value above which a voxel counts as in front.
     """
-    in_front = tsdf > out_threshold
-    behind = (tsdf > _INSIDE_ABOVE) & (tsdf < out_threshold)
-    return ndimage.binary_dilation(in_front, iterations=_DILATION_VOXELS, mask=~behind)
+    near = tsdf > out_threshold
+    forbidden = (tsdf > _INSIDE_ABOVE) & (tsdf < out_threshold)
+    for _ in range(_DILATION_VOXELS):
+        near = _with_neighbours(near) & ~forbidden
+    return near
+
+
+def _with_neighbours(mask: Mask) -> Mask:
+    """The mask grown by the six neighbours of each voxel: by slices, several times as fast as SciPy's dilation."""
+    grown = mask.copy()
+    for axis in range(3):
+        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        behind = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        grown[ahead] |= mask[behind]
+        grown[behind] |= mask[ahead]
+    return grown
 
 
 def in_bounds(resolution: int) -> Mask:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from giga_perception.network import DECODER_CHANNELS, PLANE_AXES, PointDecoder, plane_coordinates
+from giga_perception.network import DECODER_CHANNELS, PLANE_AXES, Giga, PointDecoder, plane_coordinates
+from giga_perception.scene_query import FloatArray, VoxelIndices
 
-# Points decoded at once: small enough for a chunk's intermediate results to stay in the processor's cache.
-_CHUNK = 2048
+# Points decoded at once on a CPU: few enough for a chunk's intermediate results to stay in its cache.
+_CHUNK = 4096
 
 
 def lower_corner_coordinates(resolution: int) -> Tensor:
@@ -32,36 +32,48 @@ class GridQuery:
 
     def __init__(self, planes: Tensor, coordinates: Tensor) -> None:
         """planes: [3, C, R, R] of one scene (`Giga.encode(...)[0]`). coordinates: [n] cube coordinates of the grid."""
-        self._coordinates = coordinates
+        self._coordinates = coordinates.to(planes.device)
         self._resolution = coordinates.shape[0]
-        interpolation = _interpolation_matrix(coordinates, planes.shape[-1])
+        interpolation = _interpolation_matrix(self._coordinates, planes.shape[-1])
         # [3, C, n, n]: second axis of the plane, then first, as in the planes.
         sampled = interpolation @ planes @ interpolation.T
         # [3, n * n, C]: one row of features for each (first, second).
         self._features = sampled.permute(0, 3, 2, 1).flatten(1, 2).contiguous()
 
-    def ask(self, decoder: PointDecoder, voxels: NDArray[np.intp]) -> Tensor:
+    @torch.no_grad()
+    def ask(self, decoder: PointDecoder, voxels: VoxelIndices) -> Tensor:
         """Raw head outputs [N, outputs] at the grid points with the given flat indices (x * n + y) * n + z, [N]."""
+        answers = torch.empty(len(voxels), decoder.fc_out.out_features, device=self._coordinates.device)
+        if len(voxels) == 0:
+            return answers
         tables = self._tables(decoder)
-        indices = torch.from_numpy(np.stack(np.unravel_index(voxels, (self._resolution,) * 3)))
-        rows = [indices[first] * self._resolution + indices[second] for first, second in PLANE_AXES]
-        answers = []
-        for start in range(0, len(voxels), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            conditions = tables[0][rows[0][part]]
-            conditions += tables[1][rows[1][part]]
-            conditions += tables[2][rows[2][part]]
-            # The embedded point is in the first block's condition already.
-            answers.append(decoder.decode(torch.zeros(DECODER_CHANNELS), conditions))
-        return torch.cat(answers) if answers else torch.empty(0, decoder.fc_out.out_features)
+        rows = self._table_rows(voxels)
+        chunk = len(voxels) if answers.is_cuda else _CHUNK
+        for start in range(0, len(voxels), chunk):
+            part = slice(start, start + chunk)
+            # Three rows summed in one pass; looking them up one after the other takes ten times as long.
+            conditions = functional.embedding_bag(rows[part], tables, mode="sum")
+            _decode(decoder, conditions, answers[part])
+        return answers
+
+    def _table_rows(self, voxels: VoxelIndices) -> Tensor:
+        """Which rows of the flattened tables a voxel adds up: int64 [N, 3], one of each plane."""
+        resolution = self._resolution
+        indices = np.unravel_index(voxels, (resolution,) * 3)
+        rows = np.empty((len(voxels), len(PLANE_AXES)), dtype=np.int64)
+        for plane, (first, second) in enumerate(PLANE_AXES):
+            rows[:, plane] = (plane * resolution + indices[first]) * resolution + indices[second]
+        return torch.from_numpy(rows).to(self._coordinates.device)
 
     def _tables(self, decoder: PointDecoder) -> Tensor:
-        """What each plane's grid points contribute to all blocks of a head: [3, n * n, blocks * 32]."""
+        """What each plane's grid points contribute to all blocks of a head: [3 * n * n, blocks * 32]."""
         channels = self._features.shape[-1]
         weight = decoder.condition_weight().unflatten(1, (len(PLANE_AXES), channels)).transpose(0, 1)
         tables = torch.bmm(self._features, weight.transpose(1, 2))
-        # Biases and the embedded point must enter once: x and z by way of plane xz, y by way of plane xy.
-        tables[0] += decoder.condition_bias()
+        # Biases and the embedded point must enter once: x and z by way of plane xz, y by way of plane xy. What a block
+        # adds last, the bias of its fc_1, is left out there and enters with the condition of the next block.
+        late = [block.get_submodule("fc_1").get_parameter("bias") for block in decoder.blocks[:-1]]
+        tables[0] += decoder.condition_bias() + torch.cat([torch.zeros_like(late[0]), *late])
         embedded_xz = (
             decoder.fc_p.weight[:, 0] * self._coordinates[:, None, None]
             + decoder.fc_p.weight[:, 2] * self._coordinates[None, :, None]
@@ -70,7 +82,52 @@ class GridQuery:
         embedded_xy = (decoder.fc_p.weight[:, 1] * self._coordinates[:, None]).expand(self._resolution, -1, -1)
         tables[0, :, :DECODER_CHANNELS] += embedded_xz.flatten(0, 1)
         tables[1, :, :DECODER_CHANNELS] += embedded_xy.flatten(0, 1)
-        return tables
+        return tables.flatten(0, 1)
+
+
+class GridSceneQuery:
+    """The grasp heads of one encoded scene, asked on the grid of voxels' lower corners; a `scene_query.SceneQuery`."""
+
+    def __init__(self, model: Giga, planes: Tensor, resolution: int) -> None:
+        """planes: [3, C, R, R] of one scene (`Giga.encode(...)[0]`). resolution: points along each side of the grid."""
+        self._model = model
+        self._grid = GridQuery(planes, lower_corner_coordinates(resolution))
+
+    def quality(self, voxels: VoxelIndices) -> FloatArray:
+        """[N], after the sigmoid."""
+        answers: FloatArray = self._grid.ask(self._model.decoder_qual, voxels).sigmoid_().squeeze(1).cpu().numpy()
+        return answers
+
+    def width(self, voxels: VoxelIndices) -> FloatArray:
+        """[N], in cubes."""
+        answers: FloatArray = self._grid.ask(self._model.decoder_width, voxels).squeeze(1).cpu().numpy()
+        return answers
+
+    def rotation(self, voxels: VoxelIndices) -> FloatArray:
+        """[N, 4], unit quaternions x, y, z, w."""
+        raw = self._grid.ask(self._model.decoder_rot, voxels)
+        answers: FloatArray = functional.normalize(raw, dim=-1).cpu().numpy()
+        return answers
+
+
+def _decode(decoder: PointDecoder, conditions: Tensor, answers: Tensor) -> None:
+    """`PointDecoder.decode`, written into `answers` [n, outputs] without an allocation a layer.
+
+    conditions: [n, blocks * 32] from `GridQuery._tables`, which holds the embedded point and the biases of fc_1 too.
+    """
+    first, *others = conditions.split(DECODER_CHANNELS, dim=-1)
+    net = first.contiguous()
+    active, inner = torch.empty_like(net), torch.empty_like(net)
+    for index, block in enumerate(decoder.blocks):
+        fc_0, fc_1 = block.get_submodule("fc_0"), block.get_submodule("fc_1")
+        if index > 0:
+            net += others[index - 1]
+        torch.clamp_min(net, 0.0, out=active)
+        torch.addmm(fc_0.get_parameter("bias"), active, fc_0.get_parameter("weight").T, out=inner)
+        inner.relu_()
+        net.addmm_(inner, fc_1.get_parameter("weight").T)
+    net += decoder.blocks[-1].get_submodule("fc_1").get_parameter("bias")
+    torch.addmm(decoder.fc_out.bias, net.relu_(), decoder.fc_out.weight.T, out=answers)
 
 
 def _interpolation_matrix(coordinates: Tensor, plane_resolution: int) -> Tensor:
