@@ -91,6 +91,44 @@ def pickled(folder: Path) -> Path:
     return folder / "depth.npy"
 
 
+def cut_png(folder: Path) -> Path:
+    path = image(folder / "depth.png", np.round(DEPTH_M * 1000).astype(np.uint16))
+    path.write_bytes(path.read_bytes()[:-300])
+    return path
+
+
+def damaged_zip(folder: Path) -> Path:
+    path = folder / "depth.npz"
+    np.savez_compressed(path, depth_m=DEPTH_M)
+    content = bytearray(path.read_bytes())
+    content[200:400] = bytes(200)
+    path.write_bytes(content)
+    return path
+
+
+def absurd_header(folder: Path) -> Path:
+    path = folder / "depth.npy"
+    np.save(path, DEPTH_M)
+    path.write_bytes(path.read_bytes().replace(b"(240, 320)", b"((40, 320)"))
+    return path
+
+
+def damaged_tiff(folder: Path) -> Path:
+    path = image(folder / "depth.tiff", DEPTH_M)
+    path.write_bytes(path.read_bytes()[:1000])
+    return path
+
+
+def complex_numbers(folder: Path) -> Path:
+    np.save(folder / "depth.npy", DEPTH_M.astype(np.complex64))
+    return folder / "depth.npy"
+
+
+def only_infinities(folder: Path) -> Path:
+    np.save(folder / "depth.npy", np.full((4, 4), np.inf))
+    return folder / "depth.npy"
+
+
 def many_arrays(folder: Path) -> Path:
     return array_file(folder / "depth.npz", left=DEPTH_M, right=DEPTH_M)
 
@@ -119,6 +157,12 @@ def millimetres_as_floats(folder: Path) -> Path:
         (colour, "one channel"),
         (broken_array, "no readable NumPy file"),
         (pickled, "no readable NumPy file"),
+        (cut_png, "PNG that is cut short"),
+        (damaged_zip, "no readable NumPy file"),
+        (absurd_header, "no readable NumPy file"),
+        (damaged_tiff, "not an image"),
+        (complex_numbers, "complex64"),
+        (only_infinities, "no pixel"),
         (many_arrays, "left, right"),
         (nothing_valid, "no pixel"),
         (metres_as_counts, "--depth-unit"),

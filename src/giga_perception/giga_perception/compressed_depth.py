@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from giga_perception.depth_message_error import DepthMessageError
 from giga_perception.depth_values import metres_from_counts, readings_only
+from giga_perception.png_stream import is_cut_short, is_png
 from giga_perception.run_length_depth import counts_from_rvl
 
 _HEADER = struct.Struct("<iff")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Before RVL came, the format named no codec; before that, only the encoding.
 _FORMAT = re.compile(r"(?P<encoding>16UC1|mono16|32FC1)\s*(;\s*compressedDepth\s*(?P<codec>png|rvl)?)?\s*")
 
@@ -49,13 +49,13 @@ def depth_from_compressed(image_format: str, data: NDArray[np.uint8]) -> tuple[N
 def _counts_from_png(stream: NDArray[np.uint8]) -> NDArray[np.uint16]:
     import cv2
 
-    if stream[: len(_PNG_SIGNATURE)].tobytes() != _PNG_SIGNATURE:
+    if not is_png(stream):
         raise DepthMessageError(
             f"the compressed image has no PNG after its {_HEADER.size}-byte header: is the topic one of the "
             "compressedDepth transport, and its format the one stated?"
         )
     try:
-        image = cv2.imdecode(stream, cv2.IMREAD_UNCHANGED)
+        image = None if is_cut_short(stream) else cv2.imdecode(stream, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise DepthMessageError(f"the compressed image's PNG cannot be decoded ({error.err})") from error
     if image is None:

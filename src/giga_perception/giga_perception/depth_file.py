@@ -1,12 +1,15 @@
 """One recorded depth image read from a file.
 
-A 16-bit image (PNG, TIFF) holds millimetres; floats (``.npy``, ``.npz``, ``.tiff``, ``.exr``) hold metres. Any size.
+A 16-bit image (PNG, TIFF) holds millimetres; floats (``.npy``, ``.npz``, ``.tiff``) hold metres. Any size. Float
+``.exr`` is read too where OpenCV is built with it, as Ubuntu's is and PyPI's is not.
 """
 
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,21 @@ from giga_perception.depth_values import (
     readings_only,
 )
 from giga_perception.input_file import InputFileError, check_is_file
+from giga_perception.png_stream import is_cut_short, is_png
 
 _ARRAY_NAMES = ("depth_m", "depth")
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,  # a header that states an absurd shape
+    RuntimeError,  # encrypted, or packed in a way that zipfile does not know (NotImplementedError)
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
+"""What NumPy and the modules below it raise for damaged files."""
 
 
 def read_depth_m(path: Path, count_m: float = MILLIMETRE_M) -> NDArray[np.float32]:
@@ -89,7 +105,7 @@ def _read_array(path: Path) -> NDArray[Any]:
             return np.asarray(loaded[name])
     except InputFileError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputFileError(f"{path}: is no readable NumPy file of plain numbers ({error})") from error
 
 
@@ -99,11 +115,16 @@ def _read_image(path: Path) -> NDArray[Any]:
 
     try:
         encoded = np.fromfile(path, dtype=np.uint8)
+        if is_png(encoded) and is_cut_short(encoded):
+            raise InputFileError(f"{path}: is a PNG that is cut short; copy or record it anew")
         image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
     except OSError as error:
         raise InputFileError(f"{path}: cannot be read ({error.strerror})") from error
     except cv2.error as error:
         raise InputFileError(f"{path}: OpenCV cannot decode it ({error.err}); save it as .npy or .png") from error
     if image is None:
-        raise InputFileError(f"{path}: is not an image that can be read; give a 16-bit PNG, TIFF, EXR, .npy or .npz")
+        raise InputFileError(
+            f"{path}: is not an image that can be read; give a 16-bit PNG or TIFF in millimetres, or metres as floats "
+            "in .tiff, .npy or .npz"
+        )
     return np.asarray(image)
