@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 from pathlib import Path
 
 from giga_bringup.errors import UserError
@@ -40,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     import numpy as np
 
-    from giga_perception.source_commit import source_commit
+    from giga_bringup.benchmark_result import write_result
     from giga_perception.weights import ModelFileError, load_model, model_path
     from giga_sim.clutter_benchmark import ClutterSettings, RoundResult, rates_of, run_rounds
     from giga_sim.object_sets import ObjectSet, ObjectSetError
@@ -108,11 +106,7 @@ def run(args: argparse.Namespace) -> int:
             "successes": sum(result.successes for result in rounds),
             "median_detection_ms": detection_ms,
             "rounds": [vars(result) for result in rounds],
-            "commit": source_commit(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         }
-        temporary = args.json.with_suffix(".tmp")
-        temporary.write_text(json.dumps(report, indent=1) + "\n")
-        os.replace(temporary, args.json)
+        write_result(args.json, report)
         print(f"  written to {args.json}")
     return 0

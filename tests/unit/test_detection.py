@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dense_detection import dense_detection
 from made_scenes import LOW_BOX, TALL_BOX, rendered
-from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial.transform import RigidTransform
 
 from giga_perception import (
@@ -55,39 +54,6 @@ def lively_model(seed: int) -> Giga:
     return model
 
 
-def dense_reference(
-    model: Giga, tsdf: TsdfGrid, mask_tsdf: TsdfGrid, threshold: float, out_threshold: float
-) -> tuple[NDArray[np.float32], list[tuple[float, NDArray[np.float64], float]]]:
-    """The protocol's steps as they are written, on every voxel: quality volume and (quality, grasp pose, width_m)."""
-    resolution, voxel_m = mask_tsdf.resolution, mask_tsdf.voxel_m
-    axis = torch.arange(resolution) / resolution - 0.5
-    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(1, -1, 3)
-    with torch.no_grad():
-        planes = model.encode(torch.from_numpy(tsdf.value)[None])
-        quality = torch.sigmoid(model.quality_logits(planes, points)).numpy().reshape((resolution,) * 3)
-        quaternion = model.rotations(planes, points).numpy().reshape((resolution,) * 3 + (4,))
-        width = model.widths(planes, points).numpy().reshape((resolution,) * 3)
-    quality = ndimage.gaussian_filter(quality, sigma=1.0, mode="nearest")
-    far, near = mask_tsdf.value > out_threshold, (mask_tsdf.value > 1e-3) & (mask_tsdf.value < out_threshold)
-    quality[~ndimage.binary_dilation(far, iterations=2, mask=~near)] = 0
-    quality[(width < 0.033) | (width > 0.233)] = 0
-    side, bottom = int(0.02 / voxel_m), int(0.055 / voxel_m)
-    quality[:side] = quality[-side:] = quality[:, :side] = quality[:, -side:] = quality[:, :, :bottom] = 0
-    chosen = np.where(quality >= max(threshold, 0.5), quality, 0)
-    chosen[chosen != ndimage.maximum_filter(chosen, size=4)] = 0
-    grasps = []
-    for index in sorted(zip(*np.nonzero(chosen), strict=True), key=lambda voxel: -chosen[voxel]):
-        pose = np.eye(4)
-        pose[:3, 3] = np.array(index) * voxel_m
-        x, y, z, w = quaternion[index].astype(float)
-        pose[:3, 0] = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)
-        pose[:3, 1] = 2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)
-        pose[:3, 2] = 2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)
-        pose[:3, 3] += 0.0414 * pose[:3, 2]
-        grasps.append((float(chosen[index]), pose, float(width[index]) * 0.3))
-    return quality, grasps
-
-
 def assert_nested(detection: Detection) -> None:
     """Counts shrink from stage to stage."""
     report = detection.report
@@ -107,11 +73,11 @@ def assert_nested(detection: Detection) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("resolution", "out_threshold"), [(40, 0.5), (40, 0.1), (60, 0.5), (24, 0.3)])
-def test_the_fast_path_equals_the_dense_reference(seed: int, resolution: int, out_threshold: float) -> None:
+def test_the_fast_path_equals_the_dense_detection(seed: int, resolution: int, out_threshold: float) -> None:
     model = lively_model(seed)
     detector = GraspDetector(model, resolution=resolution, threshold=0.6, out_threshold=out_threshold)
     detection = detector.detect([VIEW])
-    quality, grasps = dense_reference(model, fuse([VIEW]), fuse([VIEW], resolution), 0.6, out_threshold)
+    quality, grasps = dense_detection(model, fuse([VIEW]), fuse([VIEW], resolution), 0.6, out_threshold)
     assert len(grasps) > 5, "the comparison must have something to compare"
     np.testing.assert_allclose(detection.quality, quality, atol=1e-5)
     assert len(detection.grasps) == len(grasps)

@@ -17,8 +17,8 @@ def usable_device(name: str) -> torch.device:
         raise ValueError(f"device '{name}' is not supported: say cpu, cuda, or cuda:N")
     if not torch.cuda.is_available():
         raise ValueError(
-            f"device '{name}' was asked for, but this installation of PyTorch ({torch.__version__}) finds no CUDA device: "
-            "use cpu, or install PyTorch for CUDA and its driver"
+            f"device '{name}' was asked for, but PyTorch {torch.__version__} finds no CUDA device: use cpu, or install "
+            "PyTorch for CUDA and its driver"
         )
     if device.index is not None and device.index >= torch.cuda.device_count():
         raise ValueError(f"device '{name}' was asked for, but there are {torch.cuda.device_count()} CUDA devices")

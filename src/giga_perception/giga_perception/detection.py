@@ -94,7 +94,8 @@ class GraspDetector:
         """
         if not model.has_grasps:
             raise ValueError(
-                f"model '{model_name}' is a {model.kind}, which predicts geometry only: detection needs one with grasp heads"
+                f"model '{model_name}' is a {model.kind}, which predicts geometry only: "
+                "detection needs a model with grasp heads"
             )
         if not 8 <= resolution <= 256:
             raise ValueError(f"resolution must be 8 to 256 centres a side, got {resolution}")
@@ -108,7 +109,7 @@ class GraspDetector:
         self.out_threshold = out_threshold
         self.best_forced = best_forced
         self.policy = policy
-        self._model = model
+        self.model = model
 
     @classmethod
     def from_file(
@@ -173,7 +174,7 @@ class GraspDetector:
 
         quality = np.zeros(near.shape, dtype=np.float32)
         width = np.zeros(near.shape, dtype=np.float32)
-        scene = self._model.scene(tsdf.value, self.resolution) if len(kept) else None
+        scene = self.model.scene(tsdf.value, self.resolution) if len(kept) else None
         if scene is not None:
             quality.flat[reached] = scene.quality(reached)
             width.flat[kept] = scene.width(kept)
@@ -219,12 +220,12 @@ class GraspDetector:
         from giga_perception.network import Giga
         from giga_perception.reconstruction import reconstruct
 
-        if not isinstance(self._model, Giga) or not self._model.has_geometry:
+        if not isinstance(self.model, Giga) or not self.model.has_geometry:
             raise ValueError(
-                f"model '{self.model_name}' is a {self._model.kind}, which predicts no geometry: "
+                f"model '{self.model_name}' is a {self.model.kind}, which predicts no geometry: "
                 "a reconstruction needs giga, giga-geo or giga-detach"
             )
-        return reconstruct(self._model, tsdf, resolution, max_triangles)
+        return reconstruct(self.model, tsdf, resolution, max_triangles)
 
     def _rotations(self, scene: SceneQuery | None, centres: NDArray[np.intp]) -> Rotation:
         """Orientations of the grasps centred at these grid points [N, 3]."""

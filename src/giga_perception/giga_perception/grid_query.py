@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +21,9 @@ from giga_perception.scene_query import FloatArray, VoxelIndices
 
 # Points decoded at once on a CPU: few enough for a chunk's intermediate results to stay in its cache.
 _CHUNK = 4096
+
+GridIndices = tuple[NDArray[np.intp], ...]
+"""Indices along x, y and z of N grid points, each [N]."""
 
 
 def lower_corner_coordinates(resolution: int) -> Tensor:
@@ -46,8 +50,12 @@ class GridQuery:
         answers = torch.empty(len(voxels), decoder.fc_out.out_features, device=self._coordinates.device)
         if len(voxels) == 0:
             return answers
+        indices = np.unravel_index(voxels, (self._resolution,) * 3)
+        if len(voxels) < self._resolution**2:
+            # Fewer questions than a table has rows: the plain way is the cheaper one.
+            return self._ask_plainly(decoder, indices)
         tables = self._tables(decoder)
-        rows = self._table_rows(voxels)
+        rows = self._table_rows(indices)
         chunk = len(voxels) if answers.is_cuda else _CHUNK
         for start in range(0, len(voxels), chunk):
             part = slice(start, start + chunk)
@@ -56,11 +64,18 @@ class GridQuery:
             _decode(decoder, conditions, answers[part])
         return answers
 
-    def _table_rows(self, voxels: VoxelIndices) -> Tensor:
+    def _ask_plainly(self, decoder: PointDecoder, indices: GridIndices) -> Tensor:
+        """`ask` without tables: the decoder as it stands, on looked-up features."""
+        points = self._coordinates[torch.from_numpy(np.stack(indices, axis=-1)).to(self._coordinates.device)]
+        rows = self._table_rows(indices)
+        features = self._features.flatten(0, 1)[rows].flatten(1)
+        answers: Tensor = decoder(points, features)
+        return answers
+
+    def _table_rows(self, indices: GridIndices) -> Tensor:
         """Which rows of the flattened tables a voxel adds up: int64 [N, 3], one of each plane."""
         resolution = self._resolution
-        indices = np.unravel_index(voxels, (resolution,) * 3)
-        rows = np.empty((len(voxels), len(PLANE_AXES)), dtype=np.int64)
+        rows = np.empty((len(indices[0]), len(PLANE_AXES)), dtype=np.int64)
         for plane, (first, second) in enumerate(PLANE_AXES):
             rows[:, plane] = (plane * resolution + indices[first]) * resolution + indices[second]
         return torch.from_numpy(rows).to(self._coordinates.device)

@@ -25,7 +25,7 @@ def encode_scene(model: Giga, tsdf: FloatArray) -> Tensor:
 def _plane_means(model: Giga, tsdf: Tensor) -> Tensor:
     """relu(conv_in(tsdf)) and its means along the axis that each plane drops: [3, C, second, first]."""
     resolution = tsdf.shape[0]
-    empty = functional.relu(model.encoder.conv_in.bias)
+    empty = functional.relu(model.encoder.conv_in.get_parameter("bias"))
     planes = empty.view(1, PLANE_CHANNELS, 1, 1).repeat(len(PLANE_AXES), 1, resolution, resolution)
     box = _box_of_content(tsdf)
     if box is None:
