@@ -11,18 +11,18 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from giga_perception.losses import GraspTargets, rotation_loss, training_losses, turned_about_approach
-from giga_perception.network import GraspPrediction
+from giga_perception.network import GraspPrediction, ScenePrediction
 from giga_perception.validation import area_under_roc
 
 
-def some_prediction() -> GraspPrediction:
+def some_prediction() -> ScenePrediction:
     generator = torch.Generator().manual_seed(0)
-    return GraspPrediction(
+    grasps = GraspPrediction(
         quality_logits=torch.randn(2, 3, generator=generator),
         rotations=torch.nn.functional.normalize(torch.randn(2, 3, 4, generator=generator), dim=-1),
         widths=torch.rand(2, 3, generator=generator),
-        occupancy_logits=torch.randn(2, 5, generator=generator),
     )
+    return ScenePrediction(grasps, occupancy_logits=torch.randn(2, 5, generator=generator))
 
 
 def some_targets() -> GraspTargets:
@@ -55,12 +55,12 @@ def test_the_same_grasp_costs_nothing_in_any_of_its_four_quaternions() -> None:
 def test_terms_are_those_of_the_paper() -> None:
     prediction, targets = some_prediction(), some_targets()
     losses = training_losses(prediction, targets)
-    quality = torch.sigmoid(prediction.quality_logits)
+    quality = torch.sigmoid(prediction.grasps.quality_logits)
     bce = -(targets.successes * quality.log() + (1 - targets.successes) * (1 - quality).log())
     assert losses.quality.item() == pytest.approx(((bce * targets.weights).sum() / 5.0).item(), rel=1e-5)
-    width = [(prediction.widths[b, n].item() - 0.2) ** 2 for b, n in ((0, 0), (1, 1))]
+    width = [(prediction.grasps.widths[b, n].item() - 0.2) ** 2 for b, n in ((0, 0), (1, 1))]
     assert losses.width.item() == pytest.approx(0.01 * 1600 * sum(width) / 2, rel=1e-5)
-    rotation = rotation_loss(prediction.rotations, targets.rotations)
+    rotation = rotation_loss(prediction.grasps.rotations, targets.rotations)
     assert losses.rotation.item() == pytest.approx((rotation[0, 0] + rotation[1, 1]).item() / 2, rel=1e-5)
     assert losses.total.item() == pytest.approx(sum(v for k, v in losses.as_floats().items() if k != "total"), rel=1e-5)
 
@@ -69,15 +69,25 @@ def test_failures_teach_no_orientation_and_padding_teaches_nothing() -> None:
     prediction, targets = some_prediction(), some_targets()
     before = training_losses(prediction, targets).total
     rotations, widths, logits = (
-        prediction.rotations.clone(),
-        prediction.widths.clone(),
-        prediction.quality_logits.clone(),
+        prediction.grasps.rotations.clone(),
+        prediction.grasps.widths.clone(),
+        prediction.grasps.quality_logits.clone(),
     )
     rotations[0, 1] = torch.tensor([0.0, 0.0, 0.0, 1.0])
     widths[0, 1] = 9.0
     logits[:, 2] = 30.0
-    changed = dataclasses.replace(prediction, rotations=rotations, widths=widths, quality_logits=logits)
-    assert training_losses(changed, targets).total == before
+    changed = GraspPrediction(rotations=rotations, widths=widths, quality_logits=logits)
+    assert training_losses(dataclasses.replace(prediction, grasps=changed), targets).total == before
+
+
+def test_heads_that_a_network_lacks_cost_nothing() -> None:
+    prediction, targets = some_prediction(), some_targets()
+    everything = training_losses(prediction, targets).as_floats()
+    blind = training_losses(dataclasses.replace(prediction, occupancy_logits=None), targets).as_floats()
+    assert blind.keys() == {"quality", "rotation", "width", "total"}
+    assert blind["total"] == pytest.approx(everything["total"] - everything["occupancy"], rel=1e-5)
+    only_geometry = training_losses(dataclasses.replace(prediction, grasps=None), targets).as_floats()
+    assert only_geometry == {"occupancy": everything["occupancy"], "total": everything["occupancy"]}
 
 
 def test_a_batch_without_a_success_has_finite_losses() -> None:

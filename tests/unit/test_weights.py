@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from giga_bringup.command_line import main
 from giga_perception import Giga, GraspDetector, ModelFileError, load_model, save_model
 from giga_perception import weights as weights_module
-from giga_perception.weights import FORMAT_VERSION, KIND, read_torch_checkpoint
+from giga_perception.model_family import new_network
+from giga_perception.model_kinds import MODEL_KINDS
+from giga_perception.weights import FORMAT_VERSION, SHIPPED_MODEL
 
 CARD = {"name": "tiny", "data": "none", "figures": json.dumps({"gsr": 0.5})}
 
@@ -37,6 +38,30 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["model.safetensors"], "no temporary file is left"
 
 
+@pytest.mark.parametrize("kind", MODEL_KINDS)
+def test_a_stored_model_comes_back_as_its_kind(tmp_path: Path, kind: str) -> None:
+    model = new_network(kind)
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, CARD)
+    loaded, _ = load_model(path)
+    assert (loaded.kind, type(loaded)) == (kind, type(model))
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_the_shipped_model_is_giga() -> None:
+    assert load_model(SHIPPED_MODEL)[0].kind == "giga"
+
+
+def test_loading_draws_no_random_numbers(model_file: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    load_model(model_file)
+    assert torch.equal(torch.rand(2), expected)
+
+
 def test_a_loaded_model_can_be_trained_on(model_file: Path) -> None:
     loaded, _ = load_model(model_file)
     assert all(parameter.requires_grad for parameter in loaded.parameters())
@@ -56,13 +81,17 @@ def _garbage(path: Path) -> None:
 
 def _rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], object]) -> None:
     tensors = load_file(path)
-    header = {"kind": KIND, "format_version": FORMAT_VERSION, "card": json.dumps(CARD)}
+    header = {"kind": "giga", "format_version": FORMAT_VERSION, "card": json.dumps(CARD)}
     change(tensors, header)
     save_file(tensors, path, metadata=header)
 
 
 def _other_kind(path: Path) -> None:
     _rewrite(path, lambda tensors, header: header.update(kind="vgn"))
+
+
+def _unknown_kind(path: Path) -> None:
+    _rewrite(path, lambda tensors, header: header.update(kind="pointnet"))
 
 
 def _no_header(path: Path) -> None:
@@ -114,8 +143,9 @@ def _folder(path: Path) -> None:
         (_truncate, "damaged"),
         (_empty, "damaged"),
         (_garbage, "damaged"),
-        (_other_kind, "kind 'vgn'"),
-        (_no_header, "kind"),
+        (_other_kind, r"does not hold the VGN network that it names: it lacks 18 of 18 tensors"),
+        (_unknown_kind, r"is of kind 'pointnet', this program knows giga, giga-aff, giga-geo, giga-detach, vgn"),
+        (_no_header, "does not say of what kind"),
         (_newer_version, "format version 99"),
         (_card_broken, "card"),
         (_card_not_a_table, "card"),
@@ -161,55 +191,3 @@ def test_the_model_is_named_after_its_file_when_the_card_has_no_name(tmp_path: P
     path = tmp_path / "nameless.safetensors"
     save_model(path, Giga(), {})
     assert GraspDetector.from_file(path).model_name == "nameless"
-
-
-@pytest.mark.parametrize("name", ["packed", "pile"])
-def test_the_authors_weights_are_imported(
-    shared_data: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source, output = shared_data / "official_weights" / f"giga_{name}.pt", tmp_path / "imported.safetensors"
-    assert main(["import-weights", str(source), "--output", str(output)]) == 0
-    assert f"giga_{name}, 581,863 parameters" in capsys.readouterr().out
-    reference = torch.load(source, map_location="cpu", weights_only=True)
-    for tensor_name, tensor in load_model(output)[0].state_dict().items():
-        torch.testing.assert_close(tensor, reference[tensor_name], rtol=0, atol=0)
-    assert main(["import-weights", str(source), "--output", str(output)]) == 2, "an existing file is not replaced"
-    assert "--overwrite" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("file", "reason"),
-    [
-        ("official_weights/vgn_pile.pt", "lacks 164 of 164 tensors"),
-        ("parity/ref_giga_aff.pt", "decoder_tsdf"),
-        ("README.md", "damaged, or no plain PyTorch state_dict"),
-    ],
-)
-def test_weights_of_another_network_are_not_imported(
-    shared_data: Path, tmp_path: Path, file: str, reason: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "imported.safetensors"
-    assert main(["import-weights", str(shared_data / file), "--output", str(output)]) == 2
-    assert reason in capsys.readouterr().err
-    assert not output.exists()
-
-
-class _RunsCodeWhenUnpickled:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return print, ("this must never run",)
-
-
-def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "evil.pt"
-    torch.save({"encoder.conv_in.bias": _RunsCodeWhenUnpickled()}, path)
-    with pytest.raises(ModelFileError, match="no plain PyTorch state_dict"):
-        read_torch_checkpoint(path)
-    assert "never run" not in capsys.readouterr().out
-
-
-def test_a_checkpoint_that_is_missing_or_no_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="does not exist"):
-        read_torch_checkpoint(tmp_path / "gone.pt")
-    torch.save([torch.zeros(3)], tmp_path / "list.pt")
-    with pytest.raises(ModelFileError, match="holds a list"):
-        read_torch_checkpoint(tmp_path / "list.pt")

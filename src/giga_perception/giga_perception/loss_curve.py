@@ -19,12 +19,13 @@ def write_loss_curve(lines: Sequence[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for term in _TERMS:
+    # A network without a head has no line for it.
+    for term in (term for term in _TERMS if all(term in line for line in lines)):
         left.plot([line["step"] for line in lines], [line[term] for line in lines], label=term)
     left.set_yscale("log")
     left.set_title("training loss")
     validated = [line for line in lines if "validation" in line]
-    for name in _FIGURES:
+    for name in (name for name in _FIGURES if all(name in line["validation"] for line in validated)):
         values = [line["validation"][name] for line in validated]
         right.plot([line["step"] for line in validated], values, marker=".", label=name)
     right.set_ylim(0.0, 1.0)

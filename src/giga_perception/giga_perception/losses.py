@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from giga_perception.network import GraspPrediction
+from giga_perception.network import ScenePrediction
 
 # The authors' code weighs the width as 0.01 * MSE(40 w', 40 w) with w in cubes; in metres it would never be learnt.
 WIDTH_WEIGHT = 0.01 * 40.0**2
@@ -16,7 +16,7 @@ WIDTH_WEIGHT = 0.01 * 40.0**2
 
 @dataclass(frozen=True, eq=False)
 class GraspTargets:
-    """What B x N grasp centres and B x M points should have been predicted to be; shapes as in GraspPrediction.
+    """What B x N grasp centres and B x M points should have been predicted to be; shapes as in ScenePrediction.
 
     successes: [B, N], 1 or 0. weights: [B, N], how much the quality of each counts, 0 for padding.
     rotations: [B, N, 4] and widths_cubes: [B, N], meaningful where successes is 1. occupancy: [B, M], 1 or 0.
@@ -31,23 +31,28 @@ class GraspTargets:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """The terms of the objective, scalars; `total` is what is minimised."""
+    """The terms of the objective, scalars; None for what the network has no head for. `total` is what is minimised."""
 
-    quality: Tensor
-    rotation: Tensor
-    width: Tensor
-    occupancy: Tensor
+    quality: Tensor | None = None
+    rotation: Tensor | None = None
+    width: Tensor | None = None
+    occupancy: Tensor | None = None
+
+    @property
+    def terms(self) -> dict[str, Tensor]:
+        """The terms that there are, by name."""
+        return {name: term for name, term in vars(self).items() if term is not None}
 
     @property
     def total(self) -> Tensor:
-        """L = L_A + L_G (equation 11)."""
-        return self.quality + self.rotation + self.width + self.occupancy
+        """L = L_A + L_G (equation 11), or the one of the two that there is."""
+        return torch.stack(list(self.terms.values())).sum()
 
     def as_floats(self) -> dict[str, float]:
-        """Each term and the total by name."""
-        names = ("quality", "rotation", "width", "occupancy", "total")
-        values = torch.stack([getattr(self, name).detach().float() for name in names]).tolist()
-        return dict(zip(names, values, strict=True))
+        """Each term that there is and the total, by name."""
+        named = {**self.terms, "total": self.total}
+        values = torch.stack([term.detach().float() for term in named.values()]).tolist()
+        return dict(zip(named, values, strict=True))
 
 
 def turned_about_approach(rotations_xyzw: Tensor) -> Tensor:
@@ -66,15 +71,20 @@ def rotation_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return 1.0 - torch.maximum(straight, turned)
 
 
-def training_losses(prediction: GraspPrediction, targets: GraspTargets) -> Losses:
-    """All terms. Orientation and width are means over the successes, the others over what counts."""
+def training_losses(prediction: ScenePrediction, targets: GraspTargets) -> Losses:
+    """The terms of all heads. Orientation and width are means over the successes, the others over what counts."""
+    occupancy = None
+    if prediction.occupancy_logits is not None:
+        occupancy = functional.binary_cross_entropy_with_logits(prediction.occupancy_logits, targets.occupancy)
+    grasps = prediction.grasps
+    if grasps is None:
+        return Losses(occupancy=occupancy)
     quality = functional.binary_cross_entropy_with_logits(
-        prediction.quality_logits, targets.successes, weight=targets.weights, reduction="sum"
+        grasps.quality_logits, targets.successes, weight=targets.weights, reduction="sum"
     ) / targets.weights.sum().clamp_min(1e-6)
     held = targets.successes * (targets.weights > 0)
     # A batch without a success teaches nothing of orientation and width.
     held_count = held.sum().clamp_min(1.0)
-    rotation = (rotation_loss(prediction.rotations, targets.rotations) * held).sum() / held_count
-    width = ((prediction.widths - targets.widths_cubes).square() * held).sum() / held_count * WIDTH_WEIGHT
-    occupancy = functional.binary_cross_entropy_with_logits(prediction.occupancy_logits, targets.occupancy)
+    rotation = (rotation_loss(grasps.rotations, targets.rotations) * held).sum() / held_count
+    width = ((grasps.widths - targets.widths_cubes).square() * held).sum() / held_count * WIDTH_WEIGHT
     return Losses(quality=quality, rotation=rotation, width=width, occupancy=occupancy)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from giga_perception.model_kinds import MODEL_KINDS
 from giga_perception.source_commit import source_commit
 from giga_perception.training import TrainingResult
 from giga_perception.training_recipe import TrainingRecipe
@@ -42,6 +43,8 @@ def training_card(
     scenes = selection.scenes
     return {
         "name": name,
+        "kind": result.model.kind,
+        "parameters": str(sum(parameter.numel() for parameter in result.model.parameters())),
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": source_commit(),
         "torch": torch.__version__,
@@ -75,7 +78,7 @@ def card_markdown(card: Mapping[str, str]) -> str:
     lines = [
         f"# {card['name']}",
         "",
-        "GIGA (581,863 parameters): a 40^3 TSDF in; grasp quality, orientation, width and occupancy out.",
+        _kind_line(card),
         f"Trained {card['created']}, {card['steps']} steps in {card['minutes']} minutes, with torch {card['torch']}, "
         f"commit {card['commit']}.",
         *([_ancestor_line(began_with)] if began_with is not None else []),
@@ -101,7 +104,7 @@ def card_markdown(card: Mapping[str, str]) -> str:
     ]
     if figures:
         lines += ["| figure | value |", "|---|---|"]
-        lines += [f"| {text} | {form.format(figures[key])} |" for key, text, form in _FIGURE_LINES]
+        lines += [f"| {text} | {form.format(figures[key])} |" for key, text, form in _FIGURE_LINES if key in figures]
         lines += ["", f"{figures['points']} labelled points, {figures['successes']} successes."]
     else:
         lines += ["There were no validation scenes."]
@@ -110,6 +113,15 @@ def card_markdown(card: Mapping[str, str]) -> str:
         "These say how well labels are predicted, not how often an arm lifts an object: for that, see the benchmarks.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kind_line(card: Mapping[str, str]) -> str:
+    """Which model it is and what it is for."""
+    kind = MODEL_KINDS[card["kind"]]
+    *others, last = kind.outputs
+    outputs = f"{', '.join(others)} and {last}" if others else last
+    line = f"{kind.title} ({int(card['parameters']):,} parameters): a 40^3 TSDF in; {outputs} out."
+    return f"{line} What the occupancy head learnt did not reach the encoder." if kind.detached else line
 
 
 def _ancestor_line(card: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The GIGA network: one TSDF in, feature planes in between, grasps and occupancy at any point out (paper, section IV).
+"""The GIGA networks: one TSDF in, feature planes in between, grasps and occupancy at any point out (paper, section IV).
 
 Layer names follow the authors' released code, so that their weights load unchanged.
 """
@@ -6,10 +6,19 @@ Layer names follow the authors' released code, so that their weights load unchan
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from giga_perception.model_kinds import GIGA, GIGA_FAMILY, ModelKind
+from giga_perception.unet import UNet
+
+if TYPE_CHECKING:
+    from giga_perception.scene_query import SceneQuery
 
 # Channels of a feature plane, width of a decoder and its number of blocks.
 PLANE_CHANNELS = 32
@@ -26,16 +35,26 @@ _COORDINATE_PADDING = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class GraspPrediction:
-    """What the network says about B x N grasp centres and B x M points of space.
+    """What a network says about B x N grasp centres.
 
     quality_logits: [B, N], before the sigmoid. rotations: [B, N, 4], unit quaternions x, y, z, w.
-    widths: [B, N], in cubes (times WORKSPACE_SIZE_M gives metres). occupancy_logits: [B, M].
+    widths: [B, N], in cubes (times WORKSPACE_SIZE_M gives metres).
     """
 
     quality_logits: Tensor
     rotations: Tensor
     widths: Tensor
-    occupancy_logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePrediction:
+    """What a network says about B scenes; None where it has no heads for it.
+
+    grasps: about N grasp centres of each. occupancy_logits: [B, M], about M points of each, before the sigmoid.
+    """
+
+    grasps: GraspPrediction | None
+    occupancy_logits: Tensor | None
 
 
 def plane_coordinates(points: Tensor) -> Tensor:
@@ -66,15 +85,38 @@ def sample_planes(planes: Tensor, points: Tensor) -> Tensor:
 
 
 class Giga(nn.Module):
-    """GIGA with its four heads: 581,863 parameters."""
+    """GIGA (581,863 parameters), or one of its variants with fewer heads: see `giga_perception.model_kinds`.
 
-    def __init__(self) -> None:
+    A head that the description leaves out does not exist; what would ask it raises ValueError.
+    """
+
+    def __init__(self, description: ModelKind = GIGA) -> None:
+        if description not in GIGA_FAMILY:
+            raise ValueError(f"{description.title} is no GIGA network: {', '.join(kind.title for kind in GIGA_FAMILY)}")
         super().__init__()
+        self.description = description
         self.encoder = PlaneEncoder()
-        self.decoder_qual = PointDecoder(outputs=1)
-        self.decoder_rot = PointDecoder(outputs=4)
-        self.decoder_width = PointDecoder(outputs=1)
-        self.decoder_tsdf = PointDecoder(outputs=1)
+        if description.has_grasps:
+            self.decoder_qual = PointDecoder(outputs=1)
+            self.decoder_rot = PointDecoder(outputs=4)
+            self.decoder_width = PointDecoder(outputs=1)
+        if description.has_geometry:
+            self.decoder_tsdf = PointDecoder(outputs=1)
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, as in a model file."""
+        return self.description.name
+
+    @property
+    def has_grasps(self) -> bool:
+        """Whether it predicts grasps."""
+        return self.description.has_grasps
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether it predicts occupancy."""
+        return self.description.has_geometry
 
     def encode(self, tsdf: Tensor) -> Tensor:
         """Feature planes [B, 3, C, R, R] (see PLANE_AXES) of TSDF values [B, R, R, R], R a multiple of 4."""
@@ -83,39 +125,71 @@ class Giga(nn.Module):
 
     def quality_logits(self, planes: Tensor, points: Tensor) -> Tensor:
         """Grasp quality before the sigmoid, [B, N], at cube coordinates `points` [B, N, 3]."""
-        logits: Tensor = self.decoder_qual(points, sample_planes(planes, points))
+        features = self._grasp_features(planes, points)
+        logits: Tensor = self.decoder_qual(points, features)
         return logits.squeeze(-1)
 
     def rotations(self, planes: Tensor, points: Tensor) -> Tensor:
         """Unit quaternions x, y, z, w of the grasps at `points` [B, N, 3]: [B, N, 4]."""
-        raw: Tensor = self.decoder_rot(points, sample_planes(planes, points))
+        features = self._grasp_features(planes, points)
+        raw: Tensor = self.decoder_rot(points, features)
         return functional.normalize(raw, dim=-1)
 
     def widths(self, planes: Tensor, points: Tensor) -> Tensor:
         """Grasp widths in cubes, [B, N], at `points` [B, N, 3]."""
-        raw: Tensor = self.decoder_width(points, sample_planes(planes, points))
+        features = self._grasp_features(planes, points)
+        raw: Tensor = self.decoder_width(points, features)
         return raw.squeeze(-1)
 
     def occupancy_logits(self, planes: Tensor, points: Tensor) -> Tensor:
         """Occupancy before the sigmoid, [B, M], at `points` [B, M, 3]."""
-        logits: Tensor = self.decoder_tsdf(points, sample_planes(planes, points))
+        if not self.has_geometry:
+            raise ValueError(f"a {self.description.title} model predicts no occupancy: it has no geometry head")
+        # What a detached head learns stops here.
+        features = sample_planes(planes.detach() if self.description.detached else planes, points)
+        logits: Tensor = self.decoder_tsdf(points, features)
         return logits.squeeze(-1)
 
-    def forward(self, tsdf: Tensor, grasp_points: Tensor, occupancy_points: Tensor) -> GraspPrediction:
-        """All heads from one encoding, as training wants it.
+    def predict(self, planes: Tensor, grasp_points: Tensor, occupancy_points: Tensor) -> ScenePrediction:
+        """All heads from one encoding: grasps at `grasp_points` [B, N, 3], occupancy at `occupancy_points` [B, M, 3].
 
-        tsdf: [B, R, R, R]. grasp_points: [B, N, 3] and occupancy_points: [B, M, 3] in cube coordinates, -0.5 to 0.5
-        (workspace metres / WORKSPACE_SIZE_M - 0.5).
+        Points are in cube coordinates, -0.5 to 0.5 (workspace metres / WORKSPACE_SIZE_M - 0.5).
         """
-        planes = self.encode(tsdf)
-        # The three grasp heads look at the same points, so they share one sampling.
-        features = sample_planes(planes, grasp_points)
-        return GraspPrediction(
-            quality_logits=self.decoder_qual(grasp_points, features).squeeze(-1),
-            rotations=functional.normalize(self.decoder_rot(grasp_points, features), dim=-1),
-            widths=self.decoder_width(grasp_points, features).squeeze(-1),
-            occupancy_logits=self.occupancy_logits(planes, occupancy_points),
-        )
+        grasps = None
+        if self.has_grasps:
+            # The three grasp heads look at the same points, so they share one sampling.
+            features = self._grasp_features(planes, grasp_points)
+            grasps = GraspPrediction(
+                quality_logits=self.decoder_qual(grasp_points, features).squeeze(-1),
+                rotations=functional.normalize(self.decoder_rot(grasp_points, features), dim=-1),
+                widths=self.decoder_width(grasp_points, features).squeeze(-1),
+            )
+        occupancy = self.occupancy_logits(planes, occupancy_points) if self.has_geometry else None
+        return ScenePrediction(grasps, occupancy)
+
+    def forward(self, tsdf: Tensor, grasp_points: Tensor, occupancy_points: Tensor) -> ScenePrediction:
+        """`predict` from TSDF values [B, R, R, R]."""
+        return self.predict(self.encode(tsdf), grasp_points, occupancy_points)
+
+    def scene(self, tsdf: NDArray[np.float32], resolution: int) -> SceneQuery:
+        """Encodes one TSDF [R, R, R], to be asked for grasps at the points of a grid of this resolution.
+
+        Any resolution: 40 is GIGA, 60 the paper's GIGA (HR). Raises ValueError when there are no grasp heads.
+        """
+        from giga_perception.grid_query import GridSceneQuery
+
+        self._require_grasps()
+        with torch.inference_mode():
+            planes = self.encode(torch.from_numpy(tsdf)[None].to(self.encoder.conv_in.weight.device))
+        return GridSceneQuery(self, planes[0], resolution)
+
+    def _grasp_features(self, planes: Tensor, points: Tensor) -> Tensor:
+        self._require_grasps()
+        return sample_planes(planes, points)
+
+    def _require_grasps(self) -> None:
+        if not self.has_grasps:
+            raise ValueError(f"a {self.description.title} model predicts no grasps: it has a geometry head only")
 
 
 class PlaneEncoder(nn.Module):
@@ -124,7 +198,7 @@ class PlaneEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv_in = nn.Conv3d(1, PLANE_CHANNELS, kernel_size=3, padding=1)
-        self.unet = UNet()
+        self.unet = UNet(PLANE_CHANNELS)
 
     def forward(self, tsdf: Tensor) -> Tensor:
         if tsdf.ndim != 4 or tsdf.shape[1] % 4 != 0 or len(set(tsdf.shape[1:])) != 1:
@@ -138,57 +212,6 @@ class PlaneEncoder(nn.Module):
         stacked = torch.stack(planes, dim=1)
         refined: Tensor = self.unet(stacked.flatten(0, 1))
         return refined.reshape(stacked.shape)
-
-
-class UNet(nn.Module):
-    """A three-level U-Net on images [B, 32, H, W]: 32, 64 and 128 channels, no normalisation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (PLANE_CHANNELS, 2 * PLANE_CHANNELS, 4 * PLANE_CHANNELS)
-        self.down_convs = nn.ModuleList(
-            [DoubleConv(before, after) for before, after in zip((PLANE_CHANNELS, *widths[:-1]), widths, strict=True)]
-        )
-        self.up_convs = nn.ModuleList([UpConv(widths[2], widths[1]), UpConv(widths[1], widths[0])])
-        self.conv_final = nn.Conv2d(PLANE_CHANNELS, PLANE_CHANNELS, kernel_size=1)
-
-    def forward(self, image: Tensor) -> Tensor:
-        skips: list[Tensor] = []
-        for level, down in enumerate(self.down_convs):
-            if level > 0:
-                image = functional.max_pool2d(image, 2)
-            image = down(image)
-            skips.append(image)
-        for up, skip in zip(self.up_convs, reversed(skips[:-1]), strict=True):
-            image = up(image, skip)
-        result: Tensor = self.conv_final(image)
-        return result
-
-
-class DoubleConv(nn.Module):
-    """Two 3 x 3 convolutions, each with a ReLU."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return functional.relu(self.conv2(functional.relu(self.conv1(image))))
-
-
-class UpConv(nn.Module):
-    """Doubles the image, joins the skip connection behind it, then two 3 x 3 convolutions with ReLU."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.upconv = nn.ConvTranspose2d(channels_in, channels_out, kernel_size=2, stride=2)
-        self.conv1 = nn.Conv2d(2 * channels_out, channels_out, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1)
-
-    def forward(self, image: Tensor, skip: Tensor) -> Tensor:
-        joined = torch.cat((self.upconv(image), skip), dim=1)
-        return functional.relu(self.conv2(functional.relu(self.conv1(joined))))
 
 
 class PointDecoder(nn.Module):

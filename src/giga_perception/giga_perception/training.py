@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from giga_perception.augmentation import AUGMENTATIONS
-from giga_perception.network import Giga
+from giga_perception.model_family import GraspModel
 from giga_perception.training_batches import BatchSettings, CompactScene, TrainingBatch, balancing_weights, make_batch
 from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_run import TrainingError, TrainingRun
@@ -56,7 +56,7 @@ class Progress:
 class TrainingResult:
     """The averaged network, its figures (None without validation scenes), and what all parts of the run took."""
 
-    model: Giga
+    model: GraspModel
     figures: ValidationFigures | None
     steps: int
     seconds: float
@@ -68,7 +68,7 @@ def train(
     folder: Path,
     *,
     device: str = "cpu",
-    initial: Giga | None = None,
+    initial: GraspModel | None = None,
     report: Callable[[Progress], None] | None = None,
     report_every: int = 50,
     validate_every: int = 500,
@@ -77,9 +77,10 @@ def train(
 ) -> TrainingResult:
     """Trains, or goes on with the run in `folder`.
 
-    `initial`: a network whose weights to start from, in place of random ones; a run that goes on ignores it.
-    `stop_after` ends after that many steps as an interruption would (the checkpoint is written). Raises TrainingError
-    when the checkpoint is damaged or of another recipe or other scenes, or when the loss is no longer finite.
+    `initial`: a network whose weights to start from, in place of random ones; heads that it lacks start at random, and
+    a run that goes on ignores it. `stop_after` ends after that many steps as an interruption would (the checkpoint is
+    written). Raises TrainingError when the checkpoint is damaged or of another recipe or other scenes, when `initial`
+    has no weights that the network could take over, or when the loss is no longer finite.
     """
     if not scenes.train:
         raise TrainingError("there is no scene to train on: run `giga generate` first, or name another data set")
@@ -90,7 +91,7 @@ def train(
     if start:
         logger.info("going on after step %d of %d", start, recipe.steps)
 
-    def check(model: Giga) -> ValidationFigures | None:
+    def check(model: GraspModel) -> ValidationFigures | None:
         if not scenes.validation:
             return None
         return validate(model, scenes.validation, positive_weight=positive_weight, negative_weight=negative_weight)

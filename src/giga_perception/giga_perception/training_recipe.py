@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from giga_perception.augmentation import AUGMENTATIONS
+from giga_perception.model_kinds import GIGA, MODEL_KINDS
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
     """Everything but the scenes that decides the weights.
 
-    steps: optimiser steps of `batch` scenes each. grasps: labelled points used of a scene, at most. schedule: "cosine"
-    (linear warm-up, then a cosine to a hundredth of the rate) or "constant". average: decay of the moving average of
-    the weights that is kept as the result, 0 for none. precision: of the U-Net, "float32" or "bfloat16".
+    model: the kind of network, a name of MODEL_KINDS. steps: optimiser steps of `batch` scenes each. grasps: labelled
+    points used of a scene, at most. schedule: "cosine" (linear warm-up, then a cosine to a hundredth of the rate) or
+    "constant". average: decay of the moving average of the weights that is kept as the result, 0 for none. precision:
+    of the convolutions (GIGA's U-Net, all of VGN), "float32" or "bfloat16".
     """
 
     steps: int
@@ -31,10 +33,13 @@ class TrainingRecipe:
     average: float = 0.999
     precision: str = "float32"
     seed: int = 0
+    model: str = GIGA.name
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.grasps < 1 or self.occupancy_points < 2:
             raise ValueError("steps, batch and grasps must be at least 1, occupancy_points at least 2")
+        if self.model not in MODEL_KINDS:
+            raise ValueError(f"model is {self.model!r}, should be one of {', '.join(MODEL_KINDS)}")
         if self.schedule not in ("cosine", "constant"):
             raise ValueError(f"schedule is {self.schedule!r}, should be 'cosine' or 'constant'")
         if self.precision not in ("float32", "bfloat16"):

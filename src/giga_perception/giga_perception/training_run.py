@@ -6,7 +6,7 @@ import math
 import os
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,54 @@ import torch
 
 from giga_perception import sparse_stem
 from giga_perception.losses import training_losses
-from giga_perception.network import Giga, GraspPrediction, sample_planes
+from giga_perception.model_family import GraspModel, new_network
+from giga_perception.model_kinds import MODEL_KINDS
+from giga_perception.network import Giga, ScenePrediction
 from giga_perception.training_batches import TrainingBatch
 from giga_perception.training_recipe import TrainingRecipe
 
 CHECKPOINT_VERSION = 1
+
+_RECIPE_DEFAULTS = {field.name: field.default for field in fields(TrainingRecipe) if field.default is not MISSING}
 
 
 class TrainingError(Exception):
     """A run cannot start or go on; the message says why and what to do."""
 
 
-def predict(model: Giga, batch: TrainingBatch, *, bfloat16: bool) -> GraspPrediction:
-    """All heads on a batch: what `model(...)` gives, by the quicker encoder."""
-    planes = sparse_stem.encode(model, batch.tsdf, bfloat16=bfloat16)
-    features = sample_planes(planes, batch.grasp_points)
-    return GraspPrediction(
-        quality_logits=model.decoder_qual(batch.grasp_points, features).squeeze(-1),
-        rotations=torch.nn.functional.normalize(model.decoder_rot(batch.grasp_points, features), dim=-1),
-        widths=model.decoder_width(batch.grasp_points, features).squeeze(-1),
-        occupancy_logits=model.occupancy_logits(planes, batch.occupancy_points),
-    )
+def predict(model: GraspModel, batch: TrainingBatch, *, bfloat16: bool) -> ScenePrediction:
+    """All heads on a batch: what `model(...)` gives, for GIGA by the quicker encoder.
+
+    With `bfloat16` the convolutions compute in that precision; weights, planes and predictions stay float32.
+    """
+    if isinstance(model, Giga):
+        planes = sparse_stem.encode(model, batch.tsdf, bfloat16=bfloat16)
+        return model.predict(planes, batch.grasp_points, batch.occupancy_points)
+    with torch.autocast(batch.tsdf.device.type, torch.bfloat16, enabled=bfloat16):
+        volumes = model.volumes(batch.tsdf)
+    return model.predict(volumes, batch.grasp_points)
 
 
 class TrainingRun:
     """Network, optimiser and moving average of a run, and their way to disk and back."""
 
     def __init__(
-        self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: Giga | None = None
+        self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: GraspModel | None = None
     ) -> None:
+        """A run from its first step; `restore` takes over what an earlier process left.
+
+        initial: a network whose weights to start from, those that both networks have. Raises TrainingError when that
+        are none.
+        """
         self.seconds = 0.0
         """What the steps so far took, those before interruptions included."""
         self._names = list(names)
         self._recipe = recipe
         torch.manual_seed(recipe.seed)
         self._device = device
-        self._model = Giga().to(device).train()
+        self._model = new_network(recipe.model).to(device).train()
         if initial is not None:
-            self._model.load_state_dict(initial.state_dict())
+            _take_over(self._model, initial)
         self._average = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -80,9 +90,9 @@ class TrainingRun:
                 self._average[name].lerp_(value, 1.0 - decay)
         return values
 
-    def averaged(self) -> Giga:
+    def averaged(self) -> GraspModel:
         """A network with the averaged weights, in evaluation mode."""
-        model = Giga()
+        model = new_network(self._recipe.model)
         model.load_state_dict(self._average)
         return model.to(self._device).eval()
 
@@ -112,7 +122,9 @@ class TrainingRun:
         stored = read_checkpoint(path)
         if stored is None:
             return 0
-        changed = [name for name, value in asdict(self._recipe).items() if stored["recipe"].get(name) != value]
+        # What the program that wrote the checkpoint did not know yet, it did as the default says.
+        began_with = {**_RECIPE_DEFAULTS, **stored["recipe"]}
+        changed = [name for name, value in asdict(self._recipe).items() if began_with.get(name) != value]
         if self._recipe.schedule == "constant" and changed == ["steps"]:
             # Only a falling rate depends on where it ends, so such a run may be made longer or called finished.
             changed = []
@@ -131,6 +143,19 @@ class TrainingRun:
         self._optimizer.load_state_dict(stored["optimizer"])
         self.seconds = float(stored["seconds"])
         return int(stored["step"])
+
+
+def _take_over(model: GraspModel, initial: GraspModel) -> None:
+    """Copies every tensor that both networks have; GIGA-Detach may so begin with GIGA-Aff, as in the paper."""
+    own = model.state_dict()
+    common = {name: tensor for name, tensor in initial.state_dict().items() if name in own}
+    if not common:
+        raise TrainingError(
+            f"a {MODEL_KINDS[model.kind].title} network has no weights in common with the "
+            f"{MODEL_KINDS[initial.kind].title} network to begin with: name another with --init, or train another "
+            "with --model"
+        )
+    model.load_state_dict(common, strict=False)
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from giga_perception.losses import rotation_loss, training_losses
-from giga_perception.network import Giga
+from giga_perception.model_family import GraspModel
 from giga_perception.training_batches import BatchSettings, CompactScene, make_batch
 from giga_perception.workspace import WORKSPACE_SIZE_M
 
@@ -21,20 +21,15 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class ValidationFigures:
-    """Means over all labelled points (quality), all successes (rotation, width), all sampled points (occupancy).
+class GraspFigures:
+    """Means over all labelled points (quality) and over all successes (rotation, width).
 
     balanced_bce: binary cross-entropy of the quality with both kinds weighing the same; 0.69 = knows nothing.
     balanced_accuracy: mean of the shares of successes above and of failures below 0.5. precision, recall: at 0.5, at
         the natural share of successes. auc: chance that a success is rated above a failure.
-    rotation_error_deg: median angle to the label or its half turn. width_error_m: median. occupancy_iou: at 0.5, on
-        points of which half lie around the objects. loss: the training objective.
+    rotation_error_deg: median angle to the label or its half turn. width_error_m: median.
     """
 
-    scenes: int
-    points: int
-    successes: int
-    loss: float
     balanced_bce: float
     balanced_accuracy: float
     precision: float
@@ -42,12 +37,32 @@ class ValidationFigures:
     auc: float
     rotation_error_deg: float
     width_error_m: float
+
+
+@dataclass(frozen=True)
+class OccupancyFigures:
+    """Over all sampled points, of which half lie around the objects; occupancy_iou is at 0.5."""
+
     occupancy_bce: float
     occupancy_iou: float
 
+
+@dataclass(frozen=True)
+class ValidationFigures:
+    """What a network does on held-out scenes; None where it has no head for it. loss: the training objective."""
+
+    scenes: int
+    points: int
+    successes: int
+    loss: float
+    grasps: GraspFigures | None
+    occupancy: OccupancyFigures | None
+
     def as_dict(self) -> dict[str, float]:
-        """By name, for logs and cards."""
-        return asdict(self)
+        """All figures that there are, by name, for logs and cards."""
+        parts = [asdict(part) for part in (self.grasps, self.occupancy) if part is not None]
+        own = {name: getattr(self, name) for name in ("scenes", "points", "successes", "loss")}
+        return {name: value for part in (own, *parts) for name, value in part.items()}
 
 
 def area_under_roc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -64,7 +79,7 @@ def area_under_roc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> 
 
 
 def validate(
-    model: Giga, scenes: Sequence[CompactScene], *, positive_weight: float, negative_weight: float
+    model: GraspModel, scenes: Sequence[CompactScene], *, positive_weight: float, negative_weight: float
 ) -> ValidationFigures:
     """Runs the network on every scene, all labelled points of each. Raises ValueError without a scene."""
     if not scenes:
@@ -76,54 +91,70 @@ def validate(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    columns: dict[str, list[torch.Tensor]] = {
-        name: [] for name in ("score", "success", "weight", "rotation", "width", "occupied", "occupancy", "loss")
-    }
+    columns: dict[str, list[torch.Tensor]] = {}
+
+    def collect(**parts: torch.Tensor) -> None:
+        for name, part in parts.items():
+            columns.setdefault(name, []).append(part)
+
     with torch.no_grad():
         for start in range(0, len(scenes), _BATCH):
             some = scenes[start : start + _BATCH]
             rngs = [np.random.default_rng([_NOISE_SEED, start + i]) for i in range(len(some))]
             batch = make_batch(some, rngs, settings).to(device)
-            prediction = model(batch.tsdf, batch.grasp_points, batch.occupancy_points)
             targets = batch.targets
+            prediction = model(batch.tsdf, batch.grasp_points, batch.occupancy_points)
+            collect(loss=training_losses(prediction, targets).total[None] * len(some))
             real = targets.weights > 0
-            columns["score"].append(prediction.quality_logits[real])
-            columns["success"].append(targets.successes[real])
-            columns["weight"].append(targets.weights[real])
-            held = targets.successes > 0
-            columns["rotation"].append(rotation_loss(prediction.rotations, targets.rotations)[held])
-            columns["width"].append((prediction.widths - targets.widths_cubes)[held].abs())
-            columns["occupied"].append(prediction.occupancy_logits.flatten())
-            columns["occupancy"].append(targets.occupancy.flatten())
-            columns["loss"].append(training_losses(prediction, targets).total[None] * len(some))
+            collect(success=targets.successes[real])
+            if prediction.grasps is not None:
+                held = targets.successes > 0
+                collect(
+                    score=prediction.grasps.quality_logits[real],
+                    weight=targets.weights[real],
+                    rotation=rotation_loss(prediction.grasps.rotations, targets.rotations)[held],
+                    width=(prediction.grasps.widths - targets.widths_cubes)[held].abs(),
+                )
+            if prediction.occupancy_logits is not None:
+                collect(occupied=prediction.occupancy_logits.flatten(), occupancy=targets.occupancy.flatten())
     model.train(was_training)
 
     joined = {name: torch.cat(parts).cpu() for name, parts in columns.items()}
+    return ValidationFigures(
+        scenes=len(scenes),
+        points=len(joined["success"]),
+        successes=int(joined["success"].sum()),
+        loss=float(joined["loss"].sum()) / len(scenes),
+        grasps=_grasp_figures(joined) if "score" in joined else None,
+        occupancy=_occupancy_figures(joined["occupied"], joined["occupancy"]) if "occupied" in joined else None,
+    )
+
+
+def _grasp_figures(joined: Mapping[str, torch.Tensor]) -> GraspFigures:
+    """joined: score (logits), success and weight of all labelled points, rotation and width error of the successes."""
     success = joined["success"].bool()
     chosen = joined["score"] > 0
     hits = int((chosen & success).sum())
     positives, negatives = int(success.sum()), int((~success).sum())
-    occupied = joined["occupied"] > 0
-    occupancy = joined["occupancy"].bool()
     angle_rad = 2.0 * torch.acos((1.0 - joined["rotation"]).clamp(0.0, 1.0))
-    return ValidationFigures(
-        scenes=len(scenes),
-        points=len(success),
-        successes=positives,
-        loss=float(joined["loss"].sum()) / len(scenes),
-        balanced_bce=float(
-            functional.binary_cross_entropy_with_logits(
-                joined["score"], joined["success"], weight=joined["weight"], reduction="sum"
-            )
-            / joined["weight"].sum()
-        ),
+    weighted_bce = functional.binary_cross_entropy_with_logits(
+        joined["score"], joined["success"], weight=joined["weight"], reduction="sum"
+    )
+    return GraspFigures(
+        balanced_bce=float(weighted_bce / joined["weight"].sum()),
         balanced_accuracy=0.5 * (_share(hits, positives) + _share(int((~chosen & ~success).sum()), negatives)),
         precision=_share(hits, int(chosen.sum())),
         recall=_share(hits, positives),
         auc=area_under_roc(joined["score"].double().numpy(), success.numpy()),
         rotation_error_deg=float(torch.rad2deg(angle_rad).median()) if positives else float("nan"),
         width_error_m=float(joined["width"].median()) * WORKSPACE_SIZE_M if positives else float("nan"),
-        occupancy_bce=float(functional.binary_cross_entropy_with_logits(joined["occupied"], joined["occupancy"])),
+    )
+
+
+def _occupancy_figures(logits: torch.Tensor, target: torch.Tensor) -> OccupancyFigures:
+    occupied, occupancy = logits > 0, target.bool()
+    return OccupancyFigures(
+        occupancy_bce=float(functional.binary_cross_entropy_with_logits(logits, target)),
         occupancy_iou=_share(int((occupied & occupancy).sum()), int((occupied | occupancy).sum())),
     )
 

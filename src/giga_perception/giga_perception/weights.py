@@ -1,4 +1,4 @@
-"""Model files: the network's weights as safetensors, with a header that says what they are."""
+"""Model files: a network's weights as safetensors, with a header that says what they are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from giga_perception.network import Giga
+from giga_perception.model_family import GraspModel, new_network
+from giga_perception.model_kinds import MODEL_KINDS
 
 FORMAT_VERSION = "1"
-KIND = "giga"
 
 # Environment variable that names a model file to use instead of the shipped one.
 MODEL_VARIABLE = "GIGA_MODEL"
@@ -43,8 +43,8 @@ def model_name(path: Path, card: Mapping[str, str]) -> str:
     return card.get("name") or path.stem
 
 
-def save_model(path: Path, model: Giga, card: Mapping[str, str]) -> None:
-    """Write the network and its card (what made it, from what; "name" is its name) to `path`.
+def save_model(path: Path, model: GraspModel, card: Mapping[str, str]) -> None:
+    """Write the network, its kind and its card (what made it, from what; "name" is its name) to `path`.
 
     Written to a temporary name and renamed, so that a reader never sees half a file.
     """
@@ -52,7 +52,7 @@ def save_model(path: Path, model: Giga, card: Mapping[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "format_version": FORMAT_VERSION,
-        "kind": KIND,
+        "kind": model.kind,
         "name": model_name(path, card),
         "card": json.dumps(dict(card), sort_keys=True),
     }
@@ -65,11 +65,11 @@ def save_model(path: Path, model: Giga, card: Mapping[str, str]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def load_model(path: Path) -> tuple[Giga, dict[str, str]]:
-    """Read a model file: the network (in evaluation mode, on the CPU) and its card.
+def load_model(path: Path) -> tuple[GraspModel, dict[str, str]]:
+    """Read a model file: the network of the kind that it names (in evaluation mode, on the CPU) and its card.
 
-    Raises ModelFileError for a file that is missing, damaged, of another kind or format version, or whose tensors do
-    not fit the network or are not finite.
+    Raises ModelFileError for a file that is missing, damaged, of an unknown kind or another format version, or whose
+    tensors do not fit the network or are not finite.
     """
     path = Path(path)
     if path.is_dir():
@@ -87,30 +87,37 @@ def load_model(path: Path) -> tuple[Giga, dict[str, str]]:
             f"model file {path} is damaged or no safetensors file ({error}): copy it anew, or {_REMEDY}"
         ) from error
 
-    if header.get("kind") != KIND:
-        found = header.get("kind", "nothing at all")
-        raise ModelFileError(f"model file {path} is of kind {found!r}, not {KIND!r}: {_REMEDY}")
+    kind = header.get("kind")
+    if kind is None:
+        raise ModelFileError(f"model file {path} does not say of what kind its network is: {_REMEDY}")
+    if kind not in MODEL_KINDS:
+        raise ModelFileError(
+            f"model file {path} is of kind {kind!r}, this program knows {', '.join(MODEL_KINDS)}: {_REMEDY}"
+        )
     if header.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
             f"model file {path} has format version {header.get('format_version')}, this program reads version "
             f"{FORMAT_VERSION}: use the program version that wrote it, or {_REMEDY}"
         )
-    problem = state_dict_problem(state_dict)
+    problem = state_dict_problem(state_dict, kind)
     if problem is not None:
-        raise ModelFileError(f"model file {path} does not hold a GIGA network: {problem}; {_REMEDY}")
+        raise ModelFileError(
+            f"model file {path} does not hold the {MODEL_KINDS[kind].title} network that it names: {problem}; {_REMEDY}"
+        )
     try:
         card = json.loads(header.get("card", ""))
     except json.JSONDecodeError:
         card = None
     if not isinstance(card, dict):
         raise ModelFileError(f"model file {path} has no readable card in its header: {_REMEDY}")
-    return _network_with(state_dict), {str(key): str(value) for key, value in card.items()}
+    return network_with(state_dict, kind), {str(key): str(value) for key, value in card.items()}
 
 
-def read_torch_checkpoint(path: Path) -> Giga:
-    """Read a plain state_dict as the GIGA authors released it (`.pt`), on the CPU, never running code from the file.
+def read_torch_checkpoint(path: Path, kind: str | None = None) -> GraspModel:
+    """Read a state_dict as the authors of GIGA and VGN released them (`.pt`), on the CPU, never running code from it.
 
-    Raises ModelFileError with the reason when the file cannot be read or does not fit the network exactly.
+    kind: what the network is to be; None recognises it (see `recognised_kind`). Raises ModelFileError with the reason
+    when the file cannot be read or does not fit the network exactly.
     """
     path = Path(path)
     if not path.is_file():
@@ -124,18 +131,39 @@ def read_torch_checkpoint(path: Path) -> Giga:
         ) from error
     if not isinstance(state_dict, Mapping):
         raise ModelFileError(f"weights file {path} holds a {type(state_dict).__name__}, not a state_dict")
-    problem = state_dict_problem(state_dict)
+    kind = kind or recognised_kind(state_dict)
+    if kind is None:
+        known = ", ".join(description.title for description in MODEL_KINDS.values())
+        raise ModelFileError(
+            f"weights file {path} holds no tensor of a network that this program knows ({known}): "
+            "name a state_dict of the authors' release, like giga_pile.pt"
+        )
+    problem = state_dict_problem(state_dict, kind)
     if problem is not None:
         raise ModelFileError(
-            f"weights file {path} does not fit GIGA with its four heads: {problem}; use giga_packed.pt or giga_pile.pt "
-            "of the authors' release"
+            f"weights file {path} does not fit {MODEL_KINDS[kind].title}: {problem}; "
+            "name a state_dict of the authors' release, like giga_pile.pt"
         )
-    return _network_with(dict(state_dict))
+    return network_with(dict(state_dict), kind)
 
 
-def state_dict_problem(state_dict: Mapping[str, object]) -> str | None:
-    """Why these tensors are not a usable GIGA network, or None when they are: names, shapes, types, finite values."""
-    expected = Giga().state_dict()
+def recognised_kind(state_dict: Mapping[str, object]) -> str | None:
+    """The kind whose tensors' names are most like these; None when not one name is known.
+
+    GIGA-Detach has the same tensors as GIGA, and predicts the same with them; such a file is taken for GIGA.
+    """
+
+    def likeness(kind: str) -> float:
+        expected = tensor_shapes(kind).keys()
+        return len(expected & state_dict.keys()) / len(expected | state_dict.keys())
+
+    nearest = max(MODEL_KINDS, key=likeness)
+    return nearest if likeness(nearest) > 0 else None
+
+
+def state_dict_problem(state_dict: Mapping[str, object], kind: str) -> str | None:
+    """Why these tensors are not a usable network of this kind, or None when they are: names, shapes, types, values."""
+    expected = tensor_shapes(kind)
     missing = sorted(expected.keys() - state_dict.keys())
     if missing:
         return f"it lacks {len(missing)} of {len(expected)} tensors, the first is {missing[0]}"
@@ -145,14 +173,24 @@ def state_dict_problem(state_dict: Mapping[str, object]) -> str | None:
     for name, tensor in state_dict.items():
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             return f"{name} is no tensor of floats"
-        if tensor.shape != expected[name].shape:
-            return f"{name} has shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+        if tuple(tensor.shape) != expected[name]:
+            return f"{name} has shape {tuple(tensor.shape)}, expected {expected[name]}"
         if not bool(torch.isfinite(tensor).all()):
             return f"{name} holds values that are not finite"
     return None
 
 
-def _network_with(state_dict: Mapping[str, Tensor]) -> Giga:
-    model = Giga()
+def tensor_shapes(kind: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors of a network of this kind."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in new_network(kind).state_dict().items()}
+
+
+def network_with(state_dict: Mapping[str, Tensor], kind: str) -> GraspModel:
+    """A network of this kind with these weights (checked already), in evaluation mode, on the CPU."""
+    # Weights about to be overwritten need not be drawn.
+    with torch.device("meta"):
+        model = new_network(kind)
+    model.to_empty(device="cpu")
     model.load_state_dict(state_dict, strict=True)
     return model.eval()

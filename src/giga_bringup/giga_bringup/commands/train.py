@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giga_bringup.errors import UserError
+from giga_perception.model_kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
     from giga_perception.training import Progress
     from giga_perception.training_recipe import TrainingRecipe
     from giga_perception.training_scenes import SceneSelection
 
-SUMMARY = "train the network on labelled scenes (made by `giga generate`)"
+SUMMARY = "train a network on labelled scenes (made by `giga generate`)"
 EXAMPLES = """  ./giga train                                   on $GIGA_DATA/first; result in $GIGA_DATA/runs/giga
   ./giga train ~/data/a ~/data/b --name ab --epochs 60
+  ./giga train --model giga-aff                  without a geometry head; result in $GIGA_DATA/runs/giga-aff
+  ./giga train --model giga-detach --init ~/.cache/giga/runs/giga-aff/giga-aff.safetensors    geometry on its features
   ./giga train --steps 300 --limit 200           a short trial on 200 scenes
   ./giga train --init runs/giga/giga.safetensors --out runs/more     from earlier weights, on more scenes
   ./giga train                                   again after an interruption: goes on where it stopped
@@ -25,9 +28,10 @@ EXAMPLES = """  ./giga train                                   on $GIGA_DATA/fir
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="*", type=Path, metavar="FOLDER", help="data sets (default: $GIGA_DATA/first)")
-    parser.add_argument("--name", default="giga", help="the model's name (default: giga)")
+    parser.add_argument("--model", choices=tuple(MODEL_KINDS), default="giga", help="what to train (default: giga)")
+    parser.add_argument("--name", help="the model's name (default: that of --model)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: $GIGA_DATA/runs/NAME)")
-    parser.add_argument("--init", type=Path, metavar="MODEL", help="model file whose weights to start from")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="model file whose weights to start from")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, default=40.0, help="passes over the training scenes (default: 40)")
     length.add_argument("--steps", type=int, help="optimiser steps, in place of --epochs")
@@ -49,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="of the U-Net; auto = bfloat16 where the processor computes in it (default: auto)",
+        help="of the convolutions; auto = bfloat16 where the processor computes in it (default: auto)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order, noise (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use N scenes at most")
@@ -74,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {args.device}: this PyTorch finds no CUDA device; install one that does, or use cpu")
     folders = args.data or [default_dataset()]
-    out: Path = args.out or data_root() / "runs" / args.name
+    name: str = args.name or args.model
+    out: Path = args.out or data_root() / "runs" / name
     try:
         out.mkdir(parents=True, exist_ok=True)
         stored = read_checkpoint(out / CHECKPOINT_FILE)
@@ -93,16 +98,16 @@ def run(args: argparse.Namespace) -> int:
             report=_show_progress,
             validate_every=args.validate_every,
         )
-        card = training_card(args.name, selection, headers, recipe, result, initial_card)
-        model_file = out / f"{args.name}.safetensors"
+        card = training_card(name, selection, headers, recipe, result, initial_card)
+        model_file = out / f"{name}.safetensors"
         save_model(model_file, result.model, card)
-        (out / f"{args.name}.md").write_text(card_markdown(card))
+        (out / f"{name}.md").write_text(card_markdown(card))
         write_loss_curve(read_log(out), out / "loss.png")
     except (DatasetError, ModelFileError, TrainingError, ValueError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"cannot write the run to {out}: {error.strerror or error}") from error
-    print(f"{model_file}: trained in {result.seconds / 60.0:.1f} min; card {args.name}.md and loss.png lie beside it")
+    print(f"{model_file}: trained in {result.seconds / 60.0:.1f} min; card {name}.md and loss.png lie beside it")
     print(f"use it with GIGA_MODEL={model_file}")
     return 0
 
@@ -124,6 +129,7 @@ def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
         average=args.average,
         precision=quickest_precision() if args.precision == "auto" else args.precision,
         seed=args.seed,
+        model=args.model,
     )
 
 
@@ -136,7 +142,11 @@ def _announce(selection: SceneSelection, recipe: TrainingRecipe, out: Path, step
     if not selection.objects_held_out:
         print("note: validation scenes hold objects that training sees too")
     going_on = f", going on after step {steps_done}" if steps_done else ""
-    print(f"{recipe.steps} steps of {recipe.batch} scenes, {recipe.precision}; run in {out}{going_on}", flush=True)
+    title = MODEL_KINDS[recipe.model].title
+    print(
+        f"{title}: {recipe.steps} steps of {recipe.batch} scenes, {recipe.precision}; run in {out}{going_on}",
+        flush=True,
+    )
 
 
 def _show_reading(done: int, total: int) -> None:
@@ -151,12 +161,22 @@ def _show_progress(progress: Progress) -> None:
         f"{progress.remaining_s / 60.0:.1f} min left",
         flush=True,
     )
-    figures = progress.figures
-    if figures is not None:
-        print(
-            f"  validation: loss {figures.loss:.3f}  bce {figures.balanced_bce:.3f}  auc {figures.auc:.3f}  "
-            f"precision {figures.precision:.2f}  recall {figures.recall:.2f}  "
-            f"rotation {figures.rotation_error_deg:.0f} deg  width {1000 * figures.width_error_m:.1f} mm  "
-            f"occupancy IoU {figures.occupancy_iou:.3f}",
-            flush=True,
-        )
+    if progress.figures is not None:
+        print(f"  validation: {_in_words(progress.figures.as_dict())}", flush=True)
+
+
+_FIGURES = (
+    ("loss", "loss {:.3f}", 1.0),
+    ("balanced_bce", "bce {:.3f}", 1.0),
+    ("auc", "auc {:.3f}", 1.0),
+    ("precision", "precision {:.2f}", 1.0),
+    ("recall", "recall {:.2f}", 1.0),
+    ("rotation_error_deg", "rotation {:.0f} deg", 1.0),
+    ("width_error_m", "width {:.1f} mm", 1000.0),
+    ("occupancy_iou", "occupancy IoU {:.3f}", 1.0),
+)
+
+
+def _in_words(figures: dict[str, float]) -> str:
+    """The figures that the network has, in one line."""
+    return "  ".join(text.format(scale * figures[key]) for key, text, scale in _FIGURES if key in figures)
