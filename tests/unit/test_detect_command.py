@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -78,3 +79,61 @@ def test_bad_input_ends_with_one_sentence(arguments: list[str], more: list[str],
     assert sentence in error
     assert error.startswith("giga: ")
     assert error.count("\n") == 1
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def other_bytes(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 20)
+
+
+def replaced_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("which", ["depth.png", "K.json", "T.json", "model.safetensors"])
+@pytest.mark.parametrize("spoil", [cut_in_half, empty, other_bytes, replaced_by_a_folder])
+def test_a_damaged_file_is_named_in_one_sentence(
+    arguments: list[str], which: str, spoil, tmp_path: Path, model: Path, capfd
+) -> None:
+    shutil.copy(model, tmp_path / "model.safetensors")
+    spoil(tmp_path / which)
+    assert main([*arguments, "--model", str(tmp_path / "model.safetensors")]) == 2
+    error = capfd.readouterr().err
+    assert str(tmp_path / which) in error
+    assert error.startswith("giga: ")
+    assert error.count("\n") == 1, "nothing but the sentence, not even a line of the libraries below"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"fx": 0.0}, "focal lengths must be positive"),
+        ({"fx": float("nan")}, "not finite"),
+        ({"width": 640, "height": 480}, "is for a 640 x 480 image"),
+    ],
+)
+def test_intrinsics_of_no_such_camera(
+    arguments: list[str], change: dict[str, float], sentence: str, tmp_path: Path, capsys
+) -> None:
+    file = tmp_path / "K.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert str(file) in error
+
+
+def test_a_camera_that_looks_away_from_the_workspace(arguments: list[str], tmp_path: Path, capsys) -> None:
+    away = RigidTransform.from_rotation(Rotation.from_euler("y", 180, degrees=True)) * side_view_pose()
+    (tmp_path / "T.json").write_text(json.dumps({"T_camera_workspace": away.as_matrix().tolist()}))
+    assert main(arguments) == 2
+    assert "the whole workspace lies behind the camera" in capsys.readouterr().err
