@@ -12,7 +12,7 @@ from table_scene import BOXES, made_model, table_view
 
 from giga_perception.camera import DepthView
 from giga_perception.detection import Detection, GraspDetector
-from giga_perception.detection_meshes import PICKED_COLOUR, affordance_mesh
+from giga_perception.detection_meshes import PICKED_COLOUR
 from giga_perception.picture import draw_detection
 from giga_perception.surface_render import ColouredMesh, Viewpoint, render
 from giga_perception.tsdf import fuse
@@ -78,13 +78,6 @@ def test_the_seen_surface_lies_on_what_was_seen(view: DepthView) -> None:
 def test_nothing_seen_has_no_surface(view: DepthView) -> None:
     vertices, triangles = seen_surface(fuse([replace(view, depth_m=np.zeros_like(view.depth_m))]))
     assert vertices.shape == triangles.shape == (0, 3)
-
-
-def test_affordance_shows_only_what_is_good_enough(detection: Detection) -> None:
-    bar = 0.95 * float(detection.quality.max())
-    mesh = affordance_mesh(detection, bar)
-    assert len(mesh.vertices_m) == 6 * np.count_nonzero(detection.quality >= bar)
-    assert mesh.triangles.max() == len(mesh.vertices_m) - 1
 
 
 def test_a_render_shows_the_nearer_mesh_where_it_projects_to() -> None:

@@ -1,35 +1,34 @@
 """The affordance landscape (paper, figure 4): the scene's surface, coloured by how well it can be grasped where.
 
-The network answers for grasp *centres*, which lie in the air before a surface: its labels were drawn by going out from
-a surface point along the outward normal, by -0.1 to 1.1 of a finger's length, and closing the hand there. The landscape
-goes the same way back: a vertex v with outward normal n has the affordance
+A vertex v of the surface has the affordance
 
-    A(v) = max { Q(v + d n) : -0.1 * 0.05 m <= d <= 1.1 * 0.05 m }
+    A(v) = max { Q(c) : c a grasp centre with |c - v| <= REACH_M }
 
-where Q is the masked, smoothed quality of the grasp centres, linear between them.
+where Q is the smoothed quality of the centres that the masks allow: the best grasp whose centre lies near. To go out
+from the surface along its normal instead, as the labels were drawn, would light up the table before every object that
+can be grasped from the side.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from giga_perception.detection import Detection
 from giga_perception.quality_colour import quality_colour
 from giga_perception.tsdf_surface import seen_surface
 from giga_perception.workspace import WORKSPACE_SIZE_M
 
-FINGER_LENGTH_M = 0.05
-"""Length of the fingers in the hand trials that the labels come from."""
-_DEPTHS_M = FINGER_LENGTH_M * np.linspace(-0.1, 1.1, 13)
-"""Steps of 5 mm: closer than the centres of the finest usual grid (60 a side)."""
+REACH_M = 0.02
+"""How far a centre lends its quality to the surface: about half the way from the hand's palm to its fingertips."""
 
 NO_CENTRE_COLOUR = (0.72, 0.72, 0.74)
-"""Where no grasp centre was allowed, the network was not heard: neither good nor poor."""
+"""Where no centre in reach is allowed, the network was not heard: neither good nor poor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +36,12 @@ class AffordanceLandscape:
     """A surface and its affordance.
 
     vertices_m: [V, 3] in the workspace. triangles: [T, 3], counter-clockwise seen from outside.
-    affordance: [V], 0 to 1; NaN where no grasp centre in reach was allowed (too far from anything seen, at the border).
+    affordance: [V], 0 to 1; NaN where no grasp centre in reach is allowed (far from anything seen, or at the border).
     """
 
     vertices_m: NDArray[np.float64]
     triangles: NDArray[np.int64]
-    affordance: NDArray[np.float64]
+    affordance: NDArray[np.float32]
 
     def colours(self) -> NDArray[np.float64]:
         """Red, green, blue [V, 3] from 0 to 1: the scale of `quality_colour`, grey where nothing is known."""
@@ -55,32 +54,31 @@ class AffordanceLandscape:
 def seen_landscape(detection: Detection) -> AffordanceLandscape:
     """The landscape on what the cameras saw, table included; empty when they saw no surface."""
     vertices_m, triangles = seen_surface(detection.tsdf)
-    return affordance_landscape(trimesh.Trimesh(vertices_m, triangles, process=False), detection.quality)
+    return AffordanceLandscape(vertices_m, triangles, _best_within_reach(vertices_m, detection.quality))
 
 
-def affordance_landscape(mesh: trimesh.Trimesh, quality: NDArray[np.floating]) -> AffordanceLandscape:
-    """The landscape on this surface (workspace metres, outward triangles), such as `GraspDetector.reconstruct` gives.
+def affordance_landscape(mesh: trimesh.Trimesh, quality: NDArray[np.float32]) -> AffordanceLandscape:
+    """The landscape on a surface in workspace metres, such as `GraspDetector.reconstruct` gives.
 
     quality: `Detection.quality`, [R, R, R]: of the centres at the voxels' lower corners, 0 where none is allowed.
     """
     vertices_m = np.asarray(mesh.vertices, dtype=np.float64).reshape(-1, 3)
     triangles = np.asarray(mesh.faces, dtype=np.int64).reshape(-1, 3)
-    if len(triangles) == 0:
-        return AffordanceLandscape(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), np.empty(0))
-    outwards = vertices_m[None] + _DEPTHS_M[:, None, None] * _vertex_normals(vertices_m, triangles)[None]
-    voxels = np.moveaxis(outwards, -1, 0) * (len(quality) / WORKSPACE_SIZE_M)
-    best = ndimage.map_coordinates(quality, voxels, order=1, mode="constant", cval=0.0).max(axis=0).astype(np.float64)
+    return AffordanceLandscape(vertices_m, triangles, _best_within_reach(vertices_m, quality))
+
+
+def _best_within_reach(points_m: NDArray[np.float64], quality: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The best quality [N] of the allowed centres within REACH_M of each point [N, 3]; NaN where there is none."""
+    best = np.full(len(points_m), np.nan, dtype=np.float32)
     # An allowed centre's quality is a sigmoid's, never quite 0.
-    return AffordanceLandscape(vertices_m, triangles, np.where(best > 0.0, best, np.nan))
-
-
-def _vertex_normals(vertices_m: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Outward unit normals [V, 3]: the triangles' around each vertex, weighed by area; 0 for a vertex of none."""
-    corners = vertices_m[triangles]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.stack(
-        [np.bincount(triangles.reshape(-1), np.repeat(across[:, axis], 3), len(vertices_m)) for axis in range(3)],
-        axis=-1,
-    )
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.divide(total, length, out=np.zeros_like(total), where=length > 0.0)
+    index = np.argwhere(quality > 0.0)
+    if len(index) == 0 or len(points_m) == 0:
+        return best
+    centres = cKDTree(index * (WORKSPACE_SIZE_M / len(quality)))
+    near = centres.query_ball_point(points_m, REACH_M, return_sorted=False)
+    counts = np.fromiter(map(len, near), dtype=np.intp, count=len(near))
+    values = quality[tuple(index.T)][np.fromiter(itertools.chain.from_iterable(near), dtype=np.intp)]
+    heard = counts > 0
+    if heard.any():
+        best[heard] = np.maximum.reduceat(values, (np.cumsum(counts) - counts)[heard])
+    return best

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from giga_perception.detection import Detection
+from giga_perception.affordance_landscape import AffordanceLandscape
 from giga_perception.grasp import Grasp
 from giga_perception.gripper_shape import gripper_solid
 from giga_perception.quality_colour import quality_colour
@@ -21,9 +21,7 @@ HEIGHT_TOP_M = 0.15
 PICKED_COLOUR = (0.05, 0.72, 0.36)
 
 _UNSEEN_COLOUR = (0.80, 0.80, 0.82)
-_PALE_COLOUR = (0.88, 0.88, 0.89)
 _FLOOR_DROP_M = 0.004
-_MOST_POINTS = 2500
 
 
 def height_colour(height_m: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -33,12 +31,9 @@ def height_colour(height_m: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack([np.interp(place, anchors, HEIGHT_COLOURS[:, channel]) for channel in range(3)], axis=-1)
 
 
-def surface_mesh(vertices_m: NDArray[np.floating], triangles: NDArray[np.integer], pale: bool = False) -> ColouredMesh:
-    """The seen surface coloured by height, or pale, to be a background."""
-    colours = height_colour(vertices_m[:, 2] - TABLE_HEIGHT_M)
-    if pale:
-        colours = 0.25 * colours + 0.75 * np.array(_PALE_COLOUR)
-    return ColouredMesh(vertices_m, triangles, colours)
+def surface_mesh(vertices_m: NDArray[np.floating], triangles: NDArray[np.integer]) -> ColouredMesh:
+    """The seen surface coloured by height."""
+    return ColouredMesh(vertices_m, triangles, height_colour(vertices_m[:, 2] - TABLE_HEIGHT_M))
 
 
 def floor_mesh() -> ColouredMesh:
@@ -48,21 +43,9 @@ def floor_mesh() -> ColouredMesh:
     return ColouredMesh(vertices, np.array([[0, 1, 2], [0, 2, 3]]), np.tile(_UNSEEN_COLOUR, (4, 1)), smooth=False)
 
 
-def affordance_mesh(detection: Detection, at_least: float) -> ColouredMesh:
-    """An octahedron at each centre whose quality is ``at_least``, larger and brighter with it; the best if too many."""
-    quality = detection.quality
-    index = np.argwhere(quality >= max(at_least, 1e-6))
-    values = quality[tuple(index.T)]
-    best = np.argsort(-values)[:_MOST_POINTS]
-    index, values = index[best], values[best]
-    step_m = WORKSPACE_SIZE_M / len(quality)
-    radius_m = step_m * (0.14 + 0.30 * values)
-    corners = np.concatenate([np.eye(3), -np.eye(3)])
-    faces = np.array([[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]])
-    vertices = (index * step_m)[:, None, :] + corners[None] * radius_m[:, None, None]
-    triangles = faces[None] + len(corners) * np.arange(len(index))[:, None, None]
-    colours = np.repeat(quality_colour(values), len(corners), axis=0)
-    return ColouredMesh(vertices.reshape(-1, 3), triangles.reshape(-1, 3), colours, smooth=False, glows=True)
+def landscape_mesh(landscape: AffordanceLandscape) -> ColouredMesh:
+    """The surface in the colours of its affordance."""
+    return ColouredMesh(landscape.vertices_m, landscape.triangles, landscape.colours())
 
 
 def gripper_meshes(grasps: Sequence[Grasp]) -> list[ColouredMesh]:

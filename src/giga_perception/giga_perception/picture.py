@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from giga_perception.affordance_landscape import REACH_M, seen_landscape
 from giga_perception.camera import DepthView
 from giga_perception.detection import Detection
 from giga_perception.detection_meshes import (
     HEIGHT_COLOURS,
     HEIGHT_TOP_M,
     PICKED_COLOUR,
-    affordance_mesh,
     floor_mesh,
     gripper_meshes,
+    landscape_mesh,
     picked_meshes,
     surface_mesh,
 )
@@ -25,7 +26,6 @@ from giga_perception.grasp import Grasp
 from giga_perception.gripper_shape import WRIST_Z_M
 from giga_perception.quality_colour import QUALITY_COLOURS
 from giga_perception.surface_render import ColouredMesh, Viewpoint, render
-from giga_perception.tsdf_surface import seen_surface
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _GRID = {
     "depth": (0.030, 0.599, 0.225, 0.281),
     "surface": (0.302, 0.525, 0.205, 0.355),
     "above": (0.030, 0.105, 0.225, 0.350),
-    "space": (0.302, 0.105, 0.205, 0.350),
+    "landscape": (0.302, 0.105, 0.205, 0.350),
     "grasps": (0.560, 0.105, 0.395, 0.775),
 }
 """Left, bottom, width and height of each panel, in fractions of the figure."""
@@ -54,7 +54,6 @@ _DEPTH_COLOURS = np.array([[0.97, 0.98, 0.96], [0.66, 0.78, 0.80], [0.33, 0.47, 
 _NO_READING = "#f6e4df"
 _INK = "#22262b"
 _FAINT = "#6b7280"
-_AFFORDANCE_FROM = 0.1
 _TURN_DEG = 28.0
 _ELEVATION_DEG = 38.0
 _TARGET_M = np.array([0.15, 0.15, 0.07])
@@ -77,7 +76,8 @@ def draw_detection(
     _write_heading(figure, detection, title, len(picked))
     quality_map = _colour_map("quality", QUALITY_COLOURS)
     height_map = _colour_map("height", HEIGHT_COLOURS)
-    surface = seen_surface(detection.tsdf)
+    landscape = seen_landscape(detection)
+    surface = (landscape.vertices_m, landscape.triangles)
 
     cell = _Cell(figure, *_GRID["depth"])
     depth_image = _draw_depth(cell, view)
@@ -92,10 +92,9 @@ def draw_detection(
     _draw_affordance_from_above(cell, detection, quality_map)
     cell.colour_bar(_scale(quality_map, 1.0), "grasp quality")
 
-    cell = _Cell(figure, *_GRID["space"])
-    cell.heading("Affordance in space", f"grasp centres of quality {_AFFORDANCE_FROM:g} and more")
-    meshes = [floor_mesh(), surface_mesh(*surface, pale=True), affordance_mesh(detection, _AFFORDANCE_FROM)]
-    _draw_render(cell, meshes, _viewpoint(view, *cell.pixels, _NEAR_M))
+    cell = _Cell(figure, *_GRID["landscape"])
+    cell.heading("Affordance landscape", f"best quality within {100.0 * REACH_M:.0f} cm of the surface")
+    _draw_render(cell, [floor_mesh(), landscape_mesh(landscape)], _viewpoint(view, *cell.pixels, _NEAR_M))
     cell.colour_bar(_scale(quality_map, 1.0), "grasp quality")
 
     cell = _Cell(figure, *_GRID["grasps"])
@@ -171,8 +170,8 @@ def _funnel(detection: Detection) -> str:
     stages = (
         (report.voxels_observed, "voxels observed"),
         (report.centres_near_surface, "near a surface"),
-        (report.centres_width_valid, "of a width the hand holds"),
         (report.centres_in_bounds, "within bounds"),
+        (report.centres_width_valid, "of a width the hand holds"),
         (report.above_threshold, f"of quality {report.quality_threshold:.2f} or more"),
         (report.after_nms, "local maxima"),
     )
