@@ -58,7 +58,6 @@ def encoder_gradient(kind: str, head: str) -> float:
     prediction = model(torch.rand(1, 8, 8, 8), torch.rand(1, 5, 3) - 0.5, torch.rand(1, 6, 3) - 0.5)
     wrong = prediction.occupancy_logits if head == "geometry" else prediction.grasps.quality_logits
     wrong.square().sum().backward()
-    assert model.decoder_tsdf.fc_out.weight.grad is None or head == "geometry"
     return sum(float(p.grad.abs().sum()) for p in model.encoder.parameters() if p.grad is not None)
 
 

@@ -158,6 +158,18 @@ def test_giga_train_leaves_a_model_of_its_kind(
     assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_geometry_is_learnt_on_the_features_of_giga_aff(box_data: Path, tmp_path: Path) -> None:
+    blind = tmp_path / "blind.safetensors"
+    save_model(blind, new_network("giga-aff"), {"name": "blind", "kind": "giga-aff"})
+    out = tmp_path / "run"
+    argv = ["train", str(box_data), "--model", "giga-detach", "--init", str(blind), "--out", str(out), "--name", "both"]
+    assert giga([*argv, "--steps", "1", "--batch", "1", "--threads", "1", "--learning-rate", "1e-12"]) == 0
+    begun, expected = (load_model(file)[0].state_dict() for file in (out / "both.safetensors", blind))
+    name = "encoder.conv_in.weight"
+    torch.testing.assert_close(begun[name], expected[name], rtol=0, atol=1e-6)
+    assert "began with the weights of the model blind, a GIGA-Aff network" in (out / "both.md").read_text()
+
+
 def test_giga_train_says_why_it_cannot_begin_with_another_network(
     box_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

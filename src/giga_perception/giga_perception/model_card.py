@@ -128,6 +128,8 @@ def _ancestor_line(card: Mapping[str, str]) -> str:
     """What is known of the model that training began with."""
     line = f"Its training began with the weights of the model {card.get('name', 'without a name')}"
     # A converted model, or one of an earlier program, says less.
+    if card.get("kind") in MODEL_KINDS:
+        line += f", a {MODEL_KINDS[card['kind']].title} network"
     if {"scenes", "steps", "recipe"} <= card.keys():
         scenes = json.loads(card["scenes"])
         recipe = json.loads(card["recipe"])
