@@ -152,48 +152,81 @@ def _report_detection(
     print(f"\n{title}, {detector.resolution}^3: depth -> ranked grasps {fast_ms:6.1f} ms", end="")
     print(f"; dense path {dense_ms:6.1f} ms, {dense_ms / fast_ms:.1f} times as long" if dense_ms is not None else "")
     stages = _stages_ms(detector, model, view, repeats)
-    for stage, ms in stages.items():
-        print(f"    {stage:28} {ms:6.2f} ms")
+    print(f"    {'':30} {'fast':>9} {'dense':>9}")
+    for stage, (stage_ms, plain_ms) in stages.items():
+        print(f"    {stage:30} {stage_ms:6.2f} ms" + ("" if plain_ms is None else f" {plain_ms:6.1f} ms"))
     ratio = None if dense_ms is None else dense_ms / fast_ms
-    return {"fast_ms": fast_ms, "dense_ms": dense_ms, "dense_over_fast": ratio, "stages_ms": stages}
+    return {"fast_ms": fast_ms, "dense_ms": dense_ms, "dense_over_fast": ratio, "stages_fast_dense_ms": stages}
 
 
-def _stages_ms(detector: GraspDetector, model: Giga, view: DepthView, repeats: int) -> dict[str, float]:
-    """Median milliseconds of each stage of a detection, in order, each run by itself on what the one before gave."""
+def _stages_ms(
+    detector: GraspDetector, model: Giga, view: DepthView, repeats: int
+) -> dict[str, tuple[float, float | None]]:
+    """Median milliseconds of each stage, in order, run by itself on what the one before gave: (fast, dense).
+
+    Dense is None where both paths do the same.
+    """
     import numpy as np
+    import torch
+    from scipy import ndimage
 
     from giga_perception import fuse, grasp_selection
-    from giga_perception.grid_query import GridSceneQuery
+    from giga_perception.grid_query import GridSceneQuery, lower_corner_coordinates
     from giga_perception.scene_encoding import encode_scene
 
     resolution = detector.resolution
     tsdf, mask_tsdf = fuse([view]), fuse([view], resolution)
     detection = detector.detect([view])
+    out_threshold, threshold = detector.out_threshold, detector.threshold
 
     def masks() -> tuple[Any, Any]:
-        near = grasp_selection.near_surface(mask_tsdf.value, detector.out_threshold)
+        near = grasp_selection.near_surface(mask_tsdf.value, out_threshold)
         inside = near & grasp_selection.in_bounds(resolution)
         return np.flatnonzero(inside), np.flatnonzero(grasp_selection.within_smoothing_reach(inside))
+
+    def plain_masks() -> Any:
+        value = mask_tsdf.value
+        behind = (value > 1e-3) & (value < out_threshold)
+        return ndimage.binary_dilation(value > out_threshold, iterations=2, mask=~behind)
 
     kept, reached = masks()
     planes = encode_scene(model, tsdf.value)
     query = GridSceneQuery(model, planes, resolution)
-    centres = grasp_selection.suppress_non_maxima(detection.quality, detector.threshold)
+    centres = grasp_selection.suppress_non_maxima(detection.quality, threshold)
     flat = np.ravel_multi_index(tuple(centres.T), (resolution,) * 3)
-    stages: dict[str, Callable[[], object]] = {"TSDF 40^3": lambda: fuse([view])}
-    if resolution != tsdf.resolution:
-        stages[f"TSDF {resolution}^3 for the mask"] = lambda: fuse([view], resolution)
-    stages |= {
-        f"masks (keep {len(kept)})": masks,
-        "encoder": lambda: encode_scene(model, tsdf.value),
-        "planes on the grid": lambda: GridSceneQuery(model, planes, resolution),
-        f"quality at {len(reached)}": lambda: query.quality(reached),
-        f"width at {len(kept)}": lambda: query.width(kept),
-        "smoothing": lambda: grasp_selection.smoothed(detection.quality),
-        "non-maximum suppression": lambda: grasp_selection.suppress_non_maxima(detection.quality, detector.threshold),
-        f"rotation at {len(flat)}": lambda: query.rotation(flat),
+    axis = lower_corner_coordinates(resolution).to(planes.device)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(1, -1, 3)
+    input_tsdf = torch.from_numpy(tsdf.value)[None].to(planes.device)
+
+    stages: dict[str, tuple[Callable[[], object], Callable[[], object] | None]] = {
+        "TSDF 40^3": (lambda: fuse([view]), None)
     }
-    return {name: median_ms(stage, repeats) for name, stage in stages.items()}
+    if resolution != tsdf.resolution:
+        stages[f"TSDF {resolution}^3 for the mask"] = (lambda: fuse([view], resolution), None)
+    stages |= {
+        f"masks (keep {len(kept)})": (masks, plain_masks),
+        "encoder": (lambda: encode_scene(model, tsdf.value), lambda: model.encode(input_tsdf)),
+        "planes on the grid": (lambda: GridSceneQuery(model, planes, resolution), None),
+        f"quality at {len(reached)}": (
+            lambda: query.quality(reached),
+            lambda: model.quality_logits(planes[None], points),
+        ),
+        f"width at {len(kept)}": (lambda: query.width(kept), lambda: model.widths(planes[None], points)),
+        "smoothing": (lambda: grasp_selection.smoothed(detection.quality), None),
+        "non-maximum suppression": (
+            lambda: grasp_selection.suppress_non_maxima(detection.quality, threshold),
+            None,
+        ),
+        f"rotation at {len(flat)}": (lambda: query.rotation(flat), lambda: model.rotations(planes[None], points)),
+    }
+    with torch.inference_mode():
+        return {
+            name: (
+                median_ms(fast, repeats),
+                None if plain is None else median_ms(plain, max(3, repeats // 5)),
+            )
+            for name, (fast, plain) in stages.items()
+        }
 
 
 def _report_memory(args: argparse.Namespace, view_file: Path) -> dict[str, float]:

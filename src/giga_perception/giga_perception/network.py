@@ -177,11 +177,10 @@ class Giga(nn.Module):
         Any resolution: 40 is GIGA, 60 the paper's GIGA (HR). Raises ValueError when there are no grasp heads.
         """
         from giga_perception.grid_query import GridSceneQuery
+        from giga_perception.scene_encoding import encode_scene
 
         self._require_grasps()
-        with torch.inference_mode():
-            planes = self.encode(torch.from_numpy(tsdf)[None].to(self.encoder.conv_in.weight.device))
-        return GridSceneQuery(self, planes[0], resolution)
+        return GridSceneQuery(self, encode_scene(self, tsdf), resolution)
 
     def _grasp_features(self, planes: Tensor, points: Tensor) -> Tensor:
         self._require_grasps()

@@ -17,7 +17,7 @@ from giga_perception.scene_query import FloatArray
 @torch.no_grad()
 def encode_scene(model: Giga, tsdf: FloatArray) -> Tensor:
     """Feature planes [3, C, R, R] of one TSDF [R, R, R]: what `model.encode` gives, without gradients."""
-    planes = _plane_means(model, torch.from_numpy(tsdf))
+    planes = _plane_means(model, torch.from_numpy(tsdf).to(model.encoder.conv_in.weight.device))
     refined: Tensor = model.encoder.unet(planes)
     return refined
 
