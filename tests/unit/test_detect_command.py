@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +16,11 @@ from scipy.spatial.transform import RigidTransform, Rotation
 from table_scene import CAMERA, made_model, side_view_pose, table_view
 
 from giga_bringup.command_line import main
-from giga_perception.weights import save_model
+from giga_bringup.commands import detect
+from giga_perception import Giga
+from giga_perception.model_kinds import GIGA_AFF
+from giga_perception.selection_policy import POLICY_NAMES
+from giga_perception.weights import SHIPPED_MODEL, save_model
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +40,21 @@ def arguments(tmp_path: Path, model: Path) -> list[str]:
     return [*files, "--model", str(model), "--threshold", "0.01", "--output", str(tmp_path / "out")]
 
 
+@pytest.fixture
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No picture: it takes most of the time."""
+    monkeypatch.setattr("giga_perception.picture.draw_detection", lambda *args, **kwargs: None)
+
+
 def transform(record: dict[str, list[float]]) -> RigidTransform:
     return RigidTransform.from_components(record["translation_m"], Rotation.from_quat(record["rotation_xyzw"]))
+
+
+def read_record(arguments: list[str], tmp_path: Path) -> dict[str, Any]:
+    """What `giga detect` writes about these arguments."""
+    assert main(arguments) == 0
+    record: dict[str, Any] = json.loads((tmp_path / "out" / "grasps.json").read_text())
+    return record
 
 
 def test_one_image_becomes_grasps_picture_and_mesh(arguments: list[str], tmp_path: Path, capsys) -> None:
@@ -67,8 +86,16 @@ def test_one_image_becomes_grasps_picture_and_mesh(arguments: list[str], tmp_pat
         (["--depth-unit", "0"], "--depth-unit"),
         (["--mesh", "scene.png"], "--mesh"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
-        (["--intrinsics", "nowhere.json"], "nowhere.json"),
-        (["--extrinsics", "nowhere.json"], "nowhere.json"),
+        (["--out-threshold", "0"], "--out-threshold"),
+        (["--select", "luckiest"], "luckiest"),
+        (["--seed", "-1"], "--seed"),
+        (["--device", "abacus"], "abacus"),
+        (["--mesh", "nowhere/scene.ply"], "there is no folder nowhere"),
+        (["--affordance", "seen.stl"], "--affordance seen.stl: the name of a mesh must end in one of .ply, .obj"),
+        (["--mesh", "scene.ply", "--mesh-resolution", "1000"], "resolution must be 8 to 160 cells a side"),
+        (["--mesh", "scene.ply", "--mesh-triangles", "3"], "max_triangles must be at least 100"),
+        (["--extrinsics", "another.json"], "--extrinsics: 1 depth images need as many"),
+        (["--intrinsics", "another.json"], "--intrinsics: 1 depth images need one for all"),
         (["--depth-unit", "1"], "--depth-unit"),
         (["--output", __file__], "name a folder"),
     ],
@@ -79,6 +106,91 @@ def test_bad_input_ends_with_one_sentence(arguments: list[str], more: list[str],
     assert sentence in error
     assert error.startswith("giga: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--intrinsics", "--extrinsics"])
+def test_a_camera_file_that_is_not_there(arguments: list[str], option: str, capsys) -> None:
+    arguments[arguments.index(option) + 1] = "nowhere.json"
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("giga: nowhere.json: no such file")
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".stl"])
+@pytest.mark.usefixtures("_undrawn")
+def test_the_mesh_of_the_objects_is_closed(arguments: list[str], tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scene{suffix}"
+    assert main([*arguments, "--model", str(SHIPPED_MODEL), "--mesh", str(path), "--mesh-triangles", "3000"]) == 0
+    mesh = trimesh.load_mesh(path)
+    assert mesh.is_watertight
+    assert mesh.volume > 0
+    assert 500 < len(mesh.faces) <= 3000
+    assert (mesh.visual.kind == "vertex") == (suffix == ".ply")
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_the_seen_surface_is_coloured_whatever_the_model(arguments: list[str], tmp_path: Path) -> None:
+    save_model(tmp_path / "aff.safetensors", Giga(GIGA_AFF), {"name": "aff"})
+    path = tmp_path / "seen.ply"
+    assert main([*arguments, "--model", str(tmp_path / "aff.safetensors"), "--affordance", str(path)]) == 0
+    mesh = trimesh.load_mesh(path)
+    assert len(mesh.faces) > 500
+    assert mesh.visual.kind == "vertex"
+
+
+def test_a_model_without_geometry_has_no_mesh(arguments: list[str], tmp_path: Path, capsys) -> None:
+    save_model(tmp_path / "aff.safetensors", Giga(GIGA_AFF), {"name": "aff"})
+    asked = [*arguments, "--model", str(tmp_path / "aff.safetensors"), "--mesh", str(tmp_path / "scene.ply")]
+    assert main(asked) == 2
+    error = capsys.readouterr().err
+    assert "predicts no geometry" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_several_images_are_fused(arguments: list[str], tmp_path: Path) -> None:
+    """The second image, of the same camera turned half around the table, shows what the first cannot see."""
+    once = read_record(arguments, tmp_path)
+    half_turn = RigidTransform.from_components([0.3, 0.3, 0.0], Rotation.from_euler("z", 180, degrees=True))
+    pose = side_view_pose() * half_turn
+    (tmp_path / "T2.json").write_text(json.dumps({"T_camera_workspace": pose.as_matrix().tolist()}))
+    shutil.copy(tmp_path / "depth.png", tmp_path / "second.png")
+    arguments.insert(2, str(tmp_path / "second.png"))
+    twice = read_record([*arguments, "--extrinsics", str(tmp_path / "T2.json")], tmp_path)
+    assert twice["report"]["voxels_observed"] > once["report"]["voxels_observed"] + 1000
+    views = twice["source"]["views"]
+    assert [Path(view["extrinsics"]).name for view in views] == ["T.json", "T2.json"]
+    assert [Path(view["depth"]).name for view in views] == ["depth.png", "second.png"]
+    assert views[0]["intrinsics"] == views[1]["intrinsics"]
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_the_order_of_grasps_is_the_policy_asked_for(arguments: list[str], tmp_path: Path) -> None:
+    best = read_record(arguments, tmp_path)["grasps"]
+    qualities = [grasp["quality"] for grasp in best]
+    assert len(best) > 3
+    assert qualities == sorted(qualities, reverse=True)
+    shuffled = read_record([*arguments, "--select", "random", "--seed", "3"], tmp_path)["grasps"]
+    again = read_record([*arguments, "--select", "random", "--seed", "3"], tmp_path)["grasps"]
+    assert shuffled == again
+    assert [grasp["quality"] for grasp in shuffled] != qualities
+    assert sorted(grasp["quality"] for grasp in shuffled) == sorted(qualities)
+    assert read_record([*arguments, "--select", "highest"], tmp_path)["source"]["select"] == "highest"
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_finer_centres_and_another_out_threshold_find_other_grasps(arguments: list[str], tmp_path: Path) -> None:
+    coarse = read_record(arguments, tmp_path)["report"]
+    fine = read_record([*arguments, "--resolution", "60"], tmp_path)["report"]
+    assert fine["centres_queried"] > 2 * coarse["centres_queried"]
+    wider = read_record([*arguments, "--out-threshold", "0.1"], tmp_path)["report"]
+    assert wider["centres_near_surface"] != coarse["centres_near_surface"]
+
+
+def test_the_help_names_every_policy() -> None:
+    parser = argparse.ArgumentParser()
+    detect.add_arguments(parser)
+    assert all(name in parser.format_help() for name in POLICY_NAMES)
 
 
 def cut_in_half(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ FORMAT_VERSION = 1
 _ABOUT = (
     "T_a_b maps coordinates in b to a; metres, quaternions x, y, z, w. tcp is panda_hand_tcp, the point between the "
     "finger pads: z along the approach, y along the closing direction. width_m is the distance between the pads while "
-    "holding."
+    "holding. camera is the optical frame of the first view."
 )
 
 
-def detection_record(detection: Detection, view: DepthView, source: dict[str, str], most: int = 0) -> dict[str, Any]:
-    """The ranked grasps, at most ``most`` (0 = all), in the workspace's and the camera's frame, and the report.
+def detection_record(
+    detection: Detection, views: Sequence[DepthView], source: dict[str, Any], most: int = 0
+) -> dict[str, Any]:
+    """The ranked grasps, at most ``most`` (0 = all), in the workspace's and the first camera's frame, and the report.
 
     ``source`` says what the detection was made from; it is written as it is.
     """
@@ -41,7 +44,7 @@ def detection_record(detection: Detection, view: DepthView, source: dict[str, st
                 "quality": grasp.quality,
                 "width_m": grasp.width_m,
                 "T_workspace_tcp": _transform_record(grasp.T_workspace_tcp),
-                "T_camera_tcp": _transform_record(view.T_camera_workspace * grasp.T_workspace_tcp),
+                "T_camera_tcp": _transform_record(views[0].T_camera_workspace * grasp.T_workspace_tcp),
             }
             for rank, grasp in enumerate(grasps, start=1)
         ],

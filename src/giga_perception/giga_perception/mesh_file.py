@@ -30,12 +30,14 @@ def check_mesh_path(path: Path, suffixes: tuple[str, ...] = MESH_SUFFIXES) -> No
 
 
 def write_mesh(path: Path, mesh: trimesh.Trimesh) -> None:
-    """Write the mesh (metres) as PLY, OBJ or STL. Raises `MeshFileError` as `check_mesh_path`, and OSError."""
+    """Write the mesh (metres) as PLY, OBJ or STL, whole or not at all.
+
+    Raises `MeshFileError` as `check_mesh_path` does, and OSError.
+    """
     check_mesh_path(path)
-    content = mesh.export(file_type=path.suffix.lower().lstrip("."))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        mesh.export(unfinished, file_type=path.suffix.lower().lstrip("."))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

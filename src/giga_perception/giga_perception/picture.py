@@ -160,9 +160,9 @@ def _grasp_counts(detection: Detection, drawn: int) -> str:
     count = len(detection.grasps)
     if count == 0:
         return "none"
-    best = detection.grasps[0]
-    shown = f", the best {drawn} drawn" if drawn < count else ""
-    return f"{count} in all{shown}; the best: quality {best.quality:.2f}, {1000.0 * best.width_m:.0f} mm wide"
+    first = detection.grasps[0]
+    shown = f", {drawn} drawn" if drawn < count else ""
+    return f"{count} in all{shown}; the first: quality {first.quality:.2f}, {1000.0 * first.width_m:.0f} mm wide"
 
 
 def _funnel(detection: Detection) -> str:
