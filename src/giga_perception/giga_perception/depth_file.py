@@ -79,7 +79,7 @@ def _check_depth_range(path: Path, depth_m: NDArray[np.float32], is_counts: bool
         return
     if is_counts:
         raise InputFileError(
-            f"{path}: read at {count_m * 1000:g} mm a count, the typical depth is {typical_m:.3g} m; "
+            f"{path}: read at {count_m * 1000:g} mm a count, the typical depth would be {typical_m:.3g} m; "
             "say what a count is worth with --depth-unit, or save metres as floats"
         )
     looks_like_mm = typical_m > FARTHEST_PLAUSIBLE_M

@@ -15,7 +15,13 @@ from giga_perception.camera_info_messages import (
 )
 from giga_perception.compressed_depth import depth_from_compressed
 from giga_perception.depth_message_error import DepthMessageError
-from giga_perception.depth_values import implausible_depth_m, metres_from_counts, readings_only
+from giga_perception.depth_values import (
+    FARTHEST_PLAUSIBLE_M,
+    NEAREST_PLAUSIBLE_M,
+    implausible_depth_m,
+    metres_from_counts,
+    readings_only,
+)
 from giga_perception.rectification import rectified_depth
 
 __all__ = [
@@ -28,6 +34,9 @@ __all__ = [
 
 _ENCODINGS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 """Encoding -> NumPy type: counts of a millimetre, or metres, as REP 118 has it."""
+
+# Rows are padded to some alignment, of which none is larger; a row of twice its bytes holds pixels of another type.
+_MOST_PADDING_BYTES = 512
 
 _SAMPLE = slice(None, None, 16)
 _TRANSPORT = "compressedDepth"
@@ -111,6 +120,11 @@ def _depth_from_pixels(image: Image) -> NDArray[np.float32]:
         raise DepthMessageError(
             f"the image's rows (step) have {image.step} bytes, too few for {stated}, which need {row_bytes}"
         )
+    if image.step - row_bytes > max(row_bytes - 1, _MOST_PADDING_BYTES):
+        raise DepthMessageError(
+            f"the image's rows (step) have {image.step} bytes, far more than {stated} need ({row_bytes}): is its encoding "
+            "or its width stated wrong?"
+        )
     if len(image.data) != image.step * image.height:
         few_or_many = "few" if len(image.data) < image.step * image.height else "many"
         raise DepthMessageError(
@@ -131,8 +145,9 @@ def _check_plausible(depth_m: NDArray[np.float32], encoding: str) -> None:
         return
     unit = "metres" if encoding == "32FC1" else "millimetres"
     raise DepthMessageError(
-        f"the image's typical depth would be {typical_m:.3g} m: {encoding} holds {unit} (REP 118); does the camera's "
-        "driver publish another unit, or state the wrong byte order (is_bigendian)?"
+        f"most of the image's readings lie outside {NEAREST_PLAUSIBLE_M:g} to {FARTHEST_PLAUSIBLE_M:g} m (the median is "
+        f"{typical_m:.3g} m): {encoding} holds {unit} (REP 118); does the camera's driver publish another unit, or state "
+        "the wrong encoding or byte order (is_bigendian)?"
     )
 
 

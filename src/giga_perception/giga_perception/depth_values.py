@@ -35,13 +35,12 @@ def metres_from_counts(counts: NDArray[np.integer], count_m: float = MILLIMETRE_
 
 
 def implausible_depth_m(depth_m: NDArray[np.float32]) -> float | None:
-    """The image's typical (median) reading in metres, if no camera over a table gives it; None when all is well.
+    """The median reading in metres when most readings are such as no camera over a table gives; None when all is well.
 
-    A typical depth below 2 cm or above 20 m means that the numbers are of another unit or byte order. An image
+    When fewer than half lie within 2 cm and 20 m, the numbers are of another unit, type or byte order. The median alone
+    would not do: floats of the wrong byte order are scattered over all magnitudes, with their median near one. An image
     without a reading is not implausible.
     """
     valid = depth_m[depth_m > 0.0]
-    if valid.size == 0:
-        return None
-    typical_m = float(np.median(valid))
-    return None if NEAREST_PLAUSIBLE_M <= typical_m <= FARTHEST_PLAUSIBLE_M else typical_m
+    within = np.count_nonzero((valid >= NEAREST_PLAUSIBLE_M) & (valid <= FARTHEST_PLAUSIBLE_M))
+    return None if 2 * within >= valid.size else float(np.median(valid))
