@@ -122,8 +122,8 @@ def _depth_from_pixels(image: Image) -> NDArray[np.float32]:
         )
     if image.step - row_bytes > max(row_bytes - 1, _MOST_PADDING_BYTES):
         raise DepthMessageError(
-            f"the image's rows (step) have {image.step} bytes, far more than {stated} need ({row_bytes}): is its encoding "
-            "or its width stated wrong?"
+            f"the image's rows (step) have {image.step} bytes, far more than {stated} need ({row_bytes}): is its "
+            "encoding or its width stated wrong?"
         )
     if len(image.data) != image.step * image.height:
         few_or_many = "few" if len(image.data) < image.step * image.height else "many"
@@ -145,9 +145,9 @@ def _check_plausible(depth_m: NDArray[np.float32], encoding: str) -> None:
         return
     unit = "metres" if encoding == "32FC1" else "millimetres"
     raise DepthMessageError(
-        f"most of the image's readings lie outside {NEAREST_PLAUSIBLE_M:g} to {FARTHEST_PLAUSIBLE_M:g} m (the median is "
-        f"{typical_m:.3g} m): {encoding} holds {unit} (REP 118); does the camera's driver publish another unit, or state "
-        "the wrong encoding or byte order (is_bigendian)?"
+        f"most of the image's readings lie outside {NEAREST_PLAUSIBLE_M:g} to {FARTHEST_PLAUSIBLE_M:g} m (the median "
+        f"is {typical_m:.3g} m): {encoding} holds {unit} (REP 118); does the camera's driver publish another unit, or "
+        "state the wrong encoding or byte order (is_bigendian)?"
     )
 
 
