@@ -13,7 +13,7 @@ from table_scene import BOXES, made_model, table_view
 from giga_perception.camera import DepthView
 from giga_perception.detection import Detection, GraspDetector
 from giga_perception.detection_meshes import PICKED_COLOUR
-from giga_perception.picture import draw_detection
+from giga_perception.picture import PANELS, draw_detection
 from giga_perception.surface_render import ColouredMesh, Viewpoint, render
 from giga_perception.tsdf import fuse
 from giga_perception.tsdf_surface import seen_surface
@@ -48,6 +48,21 @@ def test_a_detection_is_drawn_and_what_was_picked_stands_out(
     assert picture.shape == (1056, 1760, 3)
     assert picture.std() > 20.0
     assert green_pixels(picked) > green_pixels(plain) + 200
+
+
+def test_the_landscape_glows_where_grasps_are_good(tmp_path: Path, detection: Detection, view: DepthView) -> None:
+    def yellow_pixels(quality: float) -> int:
+        volume = np.where(detection.quality > 0, np.float32(quality), np.float32(0))
+        draw_detection(replace(detection, grasps=(), quality=volume), view, tmp_path / "picture.png")
+        left, bottom, width, height = PANELS["landscape"]
+        picture = cv2.imread(str(tmp_path / "picture.png")).astype(int)
+        rows, columns = picture.shape[:2]
+        panel = picture[int((1 - bottom - height) * rows) : int((1 - bottom) * rows)]
+        blue, green, red = np.moveaxis(panel[:, int(left * columns) : int((left + width) * columns)], -1, 0)
+        return int(((green > blue + 60) & (red > blue + 60)).sum())
+
+    assert yellow_pixels(0.05) == 0
+    assert yellow_pixels(0.95) > 5000
 
 
 def test_nothing_found_and_nothing_seen_are_drawn_too(tmp_path: Path, detection: Detection, view: DepthView) -> None:

@@ -39,7 +39,7 @@ MOST_GRASPS_DRAWN = 20
 _WIDTH_IN = 16.0
 _HEIGHT_IN = 9.6
 _DPI = 110
-_GRID = {
+PANELS = {
     "depth": (0.030, 0.599, 0.225, 0.281),
     "surface": (0.302, 0.525, 0.205, 0.355),
     "above": (0.030, 0.105, 0.225, 0.350),
@@ -79,25 +79,25 @@ def draw_detection(
     landscape = seen_landscape(detection)
     surface = (landscape.vertices_m, landscape.triangles)
 
-    cell = _Cell(figure, *_GRID["depth"])
+    cell = _Cell(figure, *PANELS["depth"])
     depth_image = _draw_depth(cell, view)
     cell.colour_bar(depth_image, "m")
 
-    cell = _Cell(figure, *_GRID["surface"])
+    cell = _Cell(figure, *PANELS["surface"])
     cell.heading("Fused surface", "zero crossing of the TSDF, coloured by height")
     _draw_render(cell, [floor_mesh(), surface_mesh(*surface)], _viewpoint(view, *cell.pixels, _NEAR_M))
     cell.colour_bar(_scale(height_map, 100.0 * HEIGHT_TOP_M), "cm above the table")
 
-    cell = _Cell(figure, *_GRID["above"])
+    cell = _Cell(figure, *PANELS["above"])
     _draw_affordance_from_above(cell, detection, quality_map)
     cell.colour_bar(_scale(quality_map, 1.0), "grasp quality")
 
-    cell = _Cell(figure, *_GRID["landscape"])
+    cell = _Cell(figure, *PANELS["landscape"])
     cell.heading("Affordance landscape", f"best quality within {100.0 * REACH_M:.0f} cm of the surface")
     _draw_render(cell, [floor_mesh(), landscape_mesh(landscape)], _viewpoint(view, *cell.pixels, _NEAR_M))
     cell.colour_bar(_scale(quality_map, 1.0), "grasp quality")
 
-    cell = _Cell(figure, *_GRID["grasps"])
+    cell = _Cell(figure, *PANELS["grasps"])
     cell.heading("Ranked grasps", _grasp_counts(detection, len(drawn)))
     viewpoint = _viewpoint(view, *cell.pixels, _FAR_M)
     tried = {_rank_of(grasp, drawn): grasp for grasp in picked}
@@ -108,7 +108,7 @@ def draw_detection(
     cell.colour_bar(_scale(quality_map, 1.0), "grasp quality")
     _legend(cell.axes, bool(picked))
 
-    figure.text(_GRID["above"][0], 0.022, _funnel(detection), color=_FAINT, fontsize=9.5, va="bottom", linespacing=1.6)
+    figure.text(PANELS["above"][0], 0.022, _funnel(detection), color=_FAINT, fontsize=9.5, va="bottom", linespacing=1.6)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
 

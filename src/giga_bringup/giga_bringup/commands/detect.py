@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("depth", type=Path, nargs="+", metavar="DEPTH", help="depth images of one scene")
     each: dict[str, Any] = {"type": Path, "action": "append", "required": True, "metavar": "FILE"}
-    add("--intrinsics", help="the camera's intrinsics (JSON)", **each)
-    add("--extrinsics", help="the camera's pose (JSON)", **each)
+    add("--intrinsics", help="the camera's intrinsics (JSON); once, or once for each image", **each)
+    add("--extrinsics", help="the camera's pose (JSON); once for each image", **each)
     add("--depth-unit", type=float, default=0.001, metavar="M", help="metres a count of integer images (default 0.001)")
     add("--model", type=Path, metavar="FILE", help="model file (default: $GIGA_MODEL, else the shipped)")
     add("--device", default="cpu", metavar="NAME", help="where the network runs: cpu, cuda, cuda:1 (default cpu)")
