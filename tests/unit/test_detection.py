@@ -24,7 +24,10 @@ from giga_perception import (
     TsdfGrid,
     fuse,
 )
-from giga_perception.weights import read_torch_checkpoint
+from giga_perception.model_kinds import MODEL_KINDS
+from giga_perception.selection_policy import policy_named
+from giga_perception.vgn import Vgn
+from giga_perception.weights import read_torch_checkpoint, save_model
 
 VIEW = rendered([TALL_BOX, LOW_BOX])
 
@@ -243,3 +246,36 @@ def test_another_resolution_needs_its_own_mask() -> None:
 def test_settings_out_of_range_are_refused(argument: str, value: float) -> None:
     with pytest.raises(ValueError, match=argument):
         GraspDetector(Giga(), **{argument: value})
+
+
+def test_a_network_that_cannot_do_what_is_asked_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="geometry only"):
+        GraspDetector(Giga(MODEL_KINDS["giga-geo"]))
+    with pytest.raises(ValueError, match="at resolution 40, not 60"):
+        GraspDetector(Vgn(), resolution=60)
+    with pytest.raises(ValueError, match="predicts no geometry"):
+        GraspDetector(Vgn(), model_name="a VGN").reconstruct(fuse([VIEW]))
+    with pytest.raises(ValueError, match="predicts no geometry"):
+        GraspDetector(Giga(MODEL_KINDS["giga-aff"])).reconstruct(fuse([VIEW]))
+
+
+def test_grasps_come_in_the_order_of_the_policy() -> None:
+    model = lively_model(2)
+    best = GraspDetector(model, threshold=0.6).detect([VIEW]).grasps
+    highest = GraspDetector(model, threshold=0.6, policy=policy_named("highest")).detect([VIEW]).grasps
+    assert {grasp.quality for grasp in highest} == {grasp.quality for grasp in best}
+    assert [grasp.quality for grasp in best] == sorted((grasp.quality for grasp in best), reverse=True)
+    heights = [T_workspace_grasp_origin_from_tcp(grasp.T_workspace_tcp).translation[2] for grasp in highest]
+    assert heights == sorted(heights, reverse=True)
+    assert heights != sorted(heights)
+
+
+def test_a_detector_that_averages_still_reconstructs(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    save_model(file, lively_model(2), {"name": "lively"})
+    plain, averaged = GraspDetector.from_file(file), GraspDetector.from_file(file, averaging="mirror")
+    assert np.abs(averaged.detect([VIEW]).quality - plain.detect([VIEW]).quality).max() > 1e-3
+    tsdf = fuse([VIEW])
+    np.testing.assert_array_equal(averaged.reconstruct(tsdf).vertices, plain.reconstruct(tsdf).vertices)
+    with pytest.raises(ValueError, match="say one of none, mirror, turn"):
+        GraspDetector.from_file(file, averaging="all")

@@ -8,6 +8,7 @@ scene seen from another side.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,14 @@ class CubeSymmetry:
             return quaternions.astype(np.float32)
         turn = Rotation.from_euler("z", 90.0 * self.quarter_turns, degrees=True)
         return (turn * Rotation.from_quat(quaternions)).as_quat().astype(np.float32)
+
+    def inverse_rotations_xyzw(self, rotations_xyzw: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """What `rotations_xyzw` was made of: orientations [N, 4] in the transformed scene, back in the scene."""
+        quaternions = np.asarray(rotations_xyzw, dtype=np.float64)
+        if self.quarter_turns % 4 and len(quaternions):
+            turn = Rotation.from_euler("z", -90.0 * self.quarter_turns, degrees=True)
+            quaternions = (turn * Rotation.from_quat(quaternions)).as_quat()
+        return quaternions * np.array([1.0, -1.0, -1.0, 1.0]) if self.mirrored else quaternions
 
 
 IDENTITY = CubeSymmetry()

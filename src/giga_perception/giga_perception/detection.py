@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception import grasp_selection
+from giga_perception.augmentation import AUGMENTATIONS
 from giga_perception.camera import DepthView
 from giga_perception.compute_device import usable_device
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
 from giga_perception.scene_query import GraspNetwork, SceneQuery
 from giga_perception.selection_policy import SelectionPolicy, best_first, ordered
+from giga_perception.symmetric_average import SymmetricAverage
 from giga_perception.tsdf import TSDF_RESOLUTION, TsdfGrid, fuse
 from giga_perception.weights import load_model, model_name, model_path
 from giga_perception.workspace import WORKSPACE_SIZE_M
@@ -90,7 +92,7 @@ class GraspDetector:
         threshold: least quality of a grasp, 0 to 1. out_threshold: TSDF value above which a voxel is in front of a
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
         grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
-        Raises ValueError for values out of range, and for a network without grasp heads.
+        Raises ValueError for values out of range, and for a network without grasp heads or of another resolution.
         """
         if not model.has_grasps:
             raise ValueError(
@@ -103,6 +105,7 @@ class GraspDetector:
             raise ValueError(f"threshold is a probability, 0 to 1, got {threshold}")
         if not 0.0 < out_threshold < 1.0:
             raise ValueError(f"out_threshold is a TSDF value between 0 and 1, got {out_threshold}")
+        model.check_resolution(resolution)
         self.model_name = model_name
         self.resolution = resolution
         self.threshold = threshold
@@ -121,17 +124,24 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
+        averaging: str = "none",
         device: str = "cpu",
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        device: where the network runs, a name of torch's ("cpu", "cuda").
+        averaging: a name of `augmentation.AUGMENTATIONS`; the network is asked about the scene and these images of it:
+        twice the time for "mirror", eight times for "turn". device: where the network runs, as torch calls it: "cpu", "cuda".
         Raises giga_perception.ModelFileError when the file cannot be used, ValueError when there is no such device.
         """
+        if averaging not in AUGMENTATIONS:
+            raise ValueError(f"averaging over '{averaging}' is unknown: say one of {', '.join(AUGMENTATIONS)}")
         path = model_path(path)
-        model, card = load_model(path)
+        network, card = load_model(path)
         if device != "cpu":
-            model = model.to(usable_device(device))
+            network = network.to(usable_device(device))
+        model: GraspNetwork = network
+        if averaging != "none":
+            model = SymmetricAverage(network, AUGMENTATIONS[averaging])
         return cls(
             model,
             model_name=model_name(path, card),
@@ -220,12 +230,13 @@ class GraspDetector:
         from giga_perception.network import Giga
         from giga_perception.reconstruction import reconstruct
 
-        if not isinstance(self.model, Giga) or not self.model.has_geometry:
+        network = self.model.network if isinstance(self.model, SymmetricAverage) else self.model
+        if not isinstance(network, Giga) or not network.has_geometry:
             raise ValueError(
                 f"model '{self.model_name}' is a {self.model.kind}, which predicts no geometry: "
                 "a reconstruction needs giga, giga-geo or giga-detach"
             )
-        return reconstruct(self.model, tsdf, resolution, max_triangles)
+        return reconstruct(network, tsdf, resolution, max_triangles)
 
     def _rotations(self, scene: SceneQuery | None, centres: NDArray[np.intp]) -> Rotation:
         """Orientations of the grasps centred at these grid points [N, 3]."""

@@ -171,6 +171,9 @@ class Giga(nn.Module):
         """`predict` from TSDF values [B, R, R, R]."""
         return self.predict(self.encode(tsdf), grasp_points, occupancy_points)
 
+    def check_resolution(self, resolution: int) -> None:
+        """Any will do: its heads answer at any point of space."""
+
     def scene(self, tsdf: NDArray[np.float32], resolution: int) -> SceneQuery:
         """Encodes one TSDF [R, R, R], to be asked for grasps at the points of a grid of this resolution.
 

@@ -40,8 +40,11 @@ class GraspNetwork(Protocol):
     def has_geometry(self) -> bool:
         """Whether it predicts occupancy, and so can reconstruct."""
 
+    def check_resolution(self, resolution: int) -> None:
+        """Raises ValueError, saying which it offers, when it cannot answer on a grid of this resolution."""
+
     def scene(self, tsdf: FloatArray, resolution: int) -> SceneQuery:
         """Encodes the TSDF [R, R, R] and returns what answers at the points of a grid of this resolution.
 
-        Raises ValueError, saying which it offers, when it cannot answer at that resolution.
+        Raises ValueError as `check_resolution` does.
         """

@@ -109,16 +109,20 @@ class Vgn(nn.Module):
         del occupancy_points
         return self.predict(self.volumes(tsdf), grasp_points)
 
-    def scene(self, tsdf: NDArray[np.float32], resolution: int) -> SceneQuery:
-        """Runs the network on one TSDF [40, 40, 40]; what it found answers at the points of a grid of 40 a side.
-
-        Raises ValueError for another resolution.
-        """
+    def check_resolution(self, resolution: int) -> None:
+        """Raises ValueError for any resolution but that of its TSDF."""
         if resolution != TSDF_RESOLUTION:
             raise ValueError(
                 f"VGN has a grasp for each voxel of its {TSDF_RESOLUTION}^3 TSDF and none between: "
                 f"ask it at resolution {TSDF_RESOLUTION}, not {resolution}, or use a GIGA model"
             )
+
+    def scene(self, tsdf: NDArray[np.float32], resolution: int) -> SceneQuery:
+        """Runs the network on one TSDF [40, 40, 40]; what it found answers at the points of a grid of 40 a side.
+
+        Raises ValueError for another resolution.
+        """
+        self.check_resolution(resolution)
         with torch.inference_mode():
             volumes = self.volumes(torch.from_numpy(tsdf)[None].to(self.conv_qual.weight.device))
             return VolumeQuery(

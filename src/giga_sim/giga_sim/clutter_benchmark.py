@@ -43,6 +43,7 @@ class ClutterSettings:
     out_threshold: float
     resolution: int
     best_forced: bool
+    averaging: str = "none"
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def _start_worker(settings: ClutterSettings) -> None:
         threshold=settings.threshold,
         out_threshold=settings.out_threshold,
         best_forced=settings.best_forced,
+        averaging=settings.averaging,
     )
     world = PhysicsWorld()
     _round_in_worker_state["run"] = lambda seed: clear_one_table(world, detector, objects, settings, seed)
