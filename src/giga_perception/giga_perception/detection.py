@@ -129,8 +129,9 @@ class GraspDetector:
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        averaging: a name of `augmentation.AUGMENTATIONS`; the network is asked about the scene and these images of it:
-        twice the time for "mirror", eight times for "turn". device: where the network runs, as torch calls it: "cpu", "cuda".
+        averaging: a name of `augmentation.AUGMENTATIONS`. The network is asked about the scene and these images of it:
+        twice the time for "mirror", eight times for "turn".
+        device: where the network runs, as torch calls it ("cpu", "cuda").
         Raises giga_perception.ModelFileError when the file cannot be used, ValueError when there is no such device.
         """
         if averaging not in AUGMENTATIONS:
