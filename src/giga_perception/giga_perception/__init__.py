@@ -22,8 +22,13 @@ if TYPE_CHECKING:
         T_workspace_grasp_origin_from_tcp,
         T_workspace_tcp_from_grasp_origin,
     )
-    from giga_perception.network import Giga, GraspPrediction
+    from giga_perception.model_family import new_network
+    from giga_perception.model_kinds import MODEL_KINDS
+    from giga_perception.network import Giga, GraspPrediction, ScenePrediction
+    from giga_perception.scene_query import GraspNetwork, SceneQuery
+    from giga_perception.selection_policy import SelectionPolicy, policy_named
     from giga_perception.tsdf import TsdfGrid, fuse
+    from giga_perception.vgn import Vgn
     from giga_perception.weights import ModelFileError, load_model, save_model
     from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
@@ -44,6 +49,14 @@ _MODULE_OF = {
     "T_workspace_tcp_from_grasp_origin": "grasp",
     "Giga": "network",
     "GraspPrediction": "network",
+    "ScenePrediction": "network",
+    "Vgn": "vgn",
+    "MODEL_KINDS": "model_kinds",
+    "new_network": "model_family",
+    "GraspNetwork": "scene_query",
+    "SceneQuery": "scene_query",
+    "SelectionPolicy": "selection_policy",
+    "policy_named": "selection_policy",
     "TsdfGrid": "tsdf",
     "fuse": "tsdf",
     "ModelFileError": "weights",
@@ -55,6 +68,7 @@ _MODULE_OF = {
 
 __all__ = [
     "GRASP_ORIGIN_TO_TCP_M",
+    "MODEL_KINDS",
     "TABLE_HEIGHT_M",
     "WORKSPACE_SIZE_M",
     "DatasetWriter",
@@ -64,18 +78,25 @@ __all__ = [
     "Giga",
     "Grasp",
     "GraspDetector",
+    "GraspNetwork",
     "GraspPrediction",
     "LabelledScene",
     "ModelFileError",
     "PinholeCamera",
+    "ScenePrediction",
+    "SceneQuery",
+    "SelectionPolicy",
     "T_workspace_grasp_origin_from_tcp",
     "T_workspace_tcp_from_grasp_origin",
     "TsdfGrid",
+    "Vgn",
     "add_depth_noise",
     "fuse",
     "load_model",
+    "new_network",
     "occupancy_points_m",
     "open_dataset",
+    "policy_named",
     "save_model",
 ]
 
