@@ -113,6 +113,19 @@ def load_model(path: Path) -> tuple[GraspModel, dict[str, str]]:
     return network_with(state_dict, kind), {str(key): str(value) for key, value in card.items()}
 
 
+# What torch.load raises on bytes that are no checkpoint: its unpickler checks little before it uses what it read.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OSError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+
+
 def read_torch_checkpoint(path: Path, kind: str | None = None) -> GraspModel:
     """Read a state_dict as the authors of GIGA and VGN released them (`.pt`), on the CPU, never running code from it.
 
@@ -122,9 +135,13 @@ def read_torch_checkpoint(path: Path, kind: str | None = None) -> GraspModel:
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"weights file {path} does not exist: correct the path")
+    if path.suffix == ".safetensors":
+        raise ModelFileError(
+            f"{path} is a safetensors file by its name, as this program writes them: use it as it is, it needs no import"
+        )
     try:
         state_dict = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except _UNREADABLE as error:
         # The library's own text advises to read the file unsafely; that is never the remedy here.
         raise ModelFileError(
             f"weights file {path} is damaged, or no plain PyTorch state_dict: download it anew"
