@@ -58,7 +58,8 @@ class TablePlane:
     normal_camera [3], distance_m: points x of the plane, in the optical frame, have normal_camera . x + distance_m = 0;
     the normal is a unit vector towards the camera, the distance is the camera's height above the plane.
     inliers of readings: how many of the readings looked at (a sample, around the cube) lie on the plane. image_share:
-    the share of all the image's readings on it. residual_m: robust standard deviation of the inliers about the plane.
+    the share of all the image's readings on it (0 to 1). residual_m: robust standard deviation of the inliers about the
+    plane.
     """
 
     T_camera_workspace: RigidTransform
@@ -127,13 +128,14 @@ def find_table_plane(
     max_offset_m, max_tilt_deg: how far from the configured table a plane can lie and still be it.
     Raises TablePlaneNotFoundError when there is no such plane or too little of it is seen.
     """
-    points, image_readings, sampling = _sampled_readings(view)
+    image_points = _sampled_readings(view)
+    middle = view.T_camera_workspace.apply(TABLE_MIDDLE_M)
+    points = image_points[np.linalg.norm(image_points - middle, axis=1) <= _REACH_M]
     if len(points) < _LEAST_INLIERS:
         raise TablePlaneNotFoundError(
             f"only {len(points)} of the depth readings looked at lie within {_REACH_M:g} m of the configured table: "
             "does the camera look at it, and is its pose right?"
         )
-    middle = view.T_camera_workspace.apply(TABLE_MIDDLE_M)
     upwards = view.T_camera_workspace.rotation.apply([0.0, 0.0, 1.0])
     if upwards @ middle >= 0.0:
         raise TablePlaneNotFoundError("by its configured pose the camera stands below the table: correct that first")
@@ -146,7 +148,8 @@ def find_table_plane(
         )
     normal, distance_m, sigma_m = _refined(points, *found)
     off_plane_m = np.abs(points @ normal + distance_m)
-    on_plane = off_plane_m <= max(_LEAST_INLIER_M, 3.0 * sigma_m)
+    tolerance_m = max(_LEAST_INLIER_M, 3.0 * sigma_m)
+    on_plane = off_plane_m <= tolerance_m
     _check_enough(points[on_plane], len(points), off_plane_m)
     _check_within(normal, distance_m, middle, upwards, max_offset_m, max_tilt_deg, reach)
     return TablePlane(
@@ -155,7 +158,7 @@ def find_table_plane(
         distance_m=distance_m,
         inliers=int(np.count_nonzero(on_plane)),
         readings=len(points),
-        image_share=min(1.0, float(np.count_nonzero(on_plane)) * sampling / image_readings),
+        image_share=float(np.mean(np.abs(image_points @ normal + distance_m) <= tolerance_m)),
         residual_m=sigma_m,
     )
 
@@ -185,16 +188,13 @@ def _pixel_rays(camera: PinholeCamera, rows: NDArray[np.intp], columns: NDArray[
     return np.stack([x, y, np.ones_like(x)], axis=-1)
 
 
-def _sampled_readings(view: DepthView) -> tuple[FloatArray, int, int]:
-    """Points [N, 3] around the cube, in the camera's frame; the image's readings; how many a point stands for."""
+def _sampled_readings(view: DepthView) -> FloatArray:
+    """Readings evenly spread over the image, as points [N, 3] in the camera's frame."""
     stride = max(1, round(np.sqrt(view.depth_m.size / _SAMPLED_READINGS)))
     rows, columns = (np.arange(stride // 2, size, stride) for size in view.depth_m.shape)
     depth_m = view.depth_m[rows[:, None], columns].astype(np.float64)
     valid = np.isfinite(depth_m) & (depth_m > 0.0)
-    points = _pixel_rays(view.camera, rows, columns)[valid] * depth_m[valid, None]
-    near = np.linalg.norm(points - view.T_camera_workspace.apply(TABLE_MIDDLE_M), axis=1) <= _REACH_M
-    image_readings = int(np.count_nonzero(np.isfinite(view.depth_m) & (view.depth_m > 0.0)))
-    return points[near], image_readings, stride * stride
+    return np.asarray(_pixel_rays(view.camera, rows, columns)[valid] * depth_m[valid, None])
 
 
 def _best_sample(
