@@ -137,7 +137,7 @@ def read_torch_checkpoint(path: Path, kind: str | None = None) -> GraspModel:
         raise ModelFileError(f"weights file {path} does not exist: correct the path")
     if path.suffix == ".safetensors":
         raise ModelFileError(
-            f"{path} is named as a safetensors file, which is what an import writes: use it as it is, it needs no import"
+            f"{path} is named as a safetensors file, which is what an import writes: it needs none, use it as it is"
         )
     try:
         state_dict = torch.load(path, map_location="cpu", weights_only=True)
