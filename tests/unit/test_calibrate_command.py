@@ -130,6 +130,9 @@ def test_the_picture_shows_where_the_plane_is(folder: Path) -> None:
     [
         (["--topic", "/camera"], "--topic"),
         (["--timeout", "0"], "--timeout"),
+        (["--max-offset", "5"], "--max-offset"),
+        (["--max-tilt", "nan"], "--max-tilt"),
+        (["--max-offset", "0.01"], "look farther with --max-offset"),
         (["--depth-unit", "-1"], "--depth-unit"),
         (["--picture", "table.jpg"], ".png"),
         (["--write", "notes.txt"], "--write"),

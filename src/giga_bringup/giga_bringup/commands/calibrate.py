@@ -45,6 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frame-prefix", default="", metavar="TEXT", help="what tf puts before the robot's link names")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for it (default 10)")
+    parser.add_argument(
+        "--max-offset",
+        type=float,
+        default=0.15,
+        metavar="M",
+        help="how far off the table may be, metres (default 0.15)",
+    )
+    parser.add_argument(
+        "--max-tilt", type=float, default=20.0, metavar="DEG", help="how far it may be tilted, degrees (default 20)"
+    )
     parser.add_argument("--cell", type=Path, metavar="FILE", help="the cell (default: the checkout's config/cell.yaml)")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the plane in the depth image")
     parser.add_argument(
@@ -74,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
     from giga_perception.table_plane import TablePlaneNotFoundError, find_table_plane
 
     try:
-        plane = find_table_plane(looked.view)
+        plane = find_table_plane(looked.view, max_offset_m=args.max_offset, max_tilt_deg=args.max_tilt)
     except TablePlaneNotFoundError as error:
-        raise UserError(f"{looked.source}: {error}") from None
+        raise UserError(f"{looked.source}: {error} (look farther with --max-offset and --max-tilt)") from None
     _print_found(plane, looked)
     changes = _changes(args, plane, looked)
     _print_corrections(plane, looked, changes)
@@ -112,6 +122,10 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"a recorded image needs {' and '.join(missing)} too (see ./giga calibrate --help)")
     if not (math.isfinite(args.depth_unit) and args.depth_unit > 0.0):
         raise UserError(f"--depth-unit is metres a count, above 0, not {args.depth_unit:g}")
+    if not 0.0 < args.max_offset <= 0.5:
+        raise UserError(f"--max-offset is metres, above 0 and at most 0.5, not {args.max_offset:g}")
+    if not 0.0 < args.max_tilt <= 60.0:
+        raise UserError(f"--max-tilt is degrees, above 0 and at most 60, not {args.max_tilt:g}")
     if not (math.isfinite(args.timeout) and args.timeout > 0.0):
         raise UserError(f"--timeout is a number of seconds above 0, not {args.timeout:g}")
     if args.picture is not None and args.picture.suffix.lower() != ".png":
