@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from giga_perception import ModelFileError, load_model, save_model
 from giga_perception.model_family import new_network
 from giga_perception.model_kinds import MODEL_KINDS
-from giga_perception.weights import FORMAT_VERSION
+from giga_perception.weights import FORMAT_VERSION, read_torch_checkpoint
 
 SAME_TENSORS = {frozenset({"giga", "giga-detach"})}
 """Kinds that differ in how they were trained, not in what they hold."""
@@ -113,3 +113,36 @@ def test_somebody_elses_safetensors_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"embedding.weight": torch.zeros(3)}, path)
     assert "kind" in refused(path)
+
+
+def test_a_damaged_checkpoint_raises_nothing_but_the_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(new_network("vgn").state_dict(), path)
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    unharmed = 0
+    for index in range(120):
+        damaged = bytearray(content)
+        # The pickle lies at the beginning, the zip's directory at the end, weights between them.
+        region = (0, 6000) if index % 2 else (len(content) - 6000, len(content))
+        for place in generator.integers(*region, 5):
+            damaged[place] = int(generator.integers(0, 256))
+        path.write_bytes(damaged[: int(generator.integers(0, len(content)))] if index % 5 == 0 else damaged)
+        with contextlib.suppress(ModelFileError):
+            read_torch_checkpoint(path)
+            unharmed += 1
+    assert unharmed < 60
+
+
+def test_nothing_of_a_pickle_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Shouts:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return print, ("this must never run",)
+
+    for name, sentence in (("model.pt", "no plain PyTorch state_dict"), ("model.safetensors", "named as a safetensors file")):
+        path = tmp_path / name
+        torch.save({"encoder.conv_in.bias": Shouts()}, path)
+        assert "damaged" in refused(path)
+        with pytest.raises(ModelFileError, match=sentence):
+            read_torch_checkpoint(path)
+    assert "never run" not in capsys.readouterr().out
