@@ -10,8 +10,9 @@ import trimesh
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception.workspace import TABLE_HEIGHT_M
-from giga_sim.grasp_trial import LabelTrials, TrialEnd, TrialOutcome, try_for_benchmark
+from giga_sim.grasp_trial import TrialEnd, TrialOutcome, try_for_benchmark
 from giga_sim.gripper_hand import MAX_WIDTH_M, PARKED, GripperHand
+from giga_sim.label_trials import LabelTrials
 from giga_sim.object_sets import ObjectModel
 from giga_sim.physics_world import PhysicsWorld
 

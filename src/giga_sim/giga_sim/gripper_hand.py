@@ -7,14 +7,12 @@ Poses are those of VGN's grasp origin: near the finger roots, z along the approa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pybullet
 import pybullet_data
-import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
@@ -30,6 +28,10 @@ CENTRE_OF_MASS_TO_GRASP_ORIGIN_M = 0.022
 HOLDING_FORCE_N = 300.0
 FINGER_FORCE_N = 20.0
 GEAR_FORCE_N = 50.0
+# Bullet's default: the share of the hand's distance from where it is held that a step takes up.
+HOLDER_ERP = 0.2
+# The hand's links: the housing is the base, -1.
+FINGER_LINKS = (0, 1)
 GEAR_ERP = 0.1
 PARKED = RigidTransform.from_translation([0.15, 0.15, 3.0])
 
@@ -120,6 +122,10 @@ class GripperHand:
         self.set_opening(MAX_WIDTH_M)
         self._hold_at(position, quaternion)
 
+    def set_velocity(self, velocity_m_s: NDArray[np.float64]) -> None:
+        """Give the whole hand this velocity [3], without turning."""
+        self._client.resetBaseVelocity(self.body_id, velocity_m_s.tolist(), [0.0, 0.0, 0.0])
+
     def path(
         self, T_workspace_grasp: RigidTransform, shift_m: NDArray[np.float64], count: int
     ) -> list[tuple[list[float], list[float]]]:
@@ -166,33 +172,6 @@ class GripperHand:
         self._client.changeConstraint(
             self._holder, jointChildPivot=position, jointChildFrameOrientation=quaternion, maxForce=HOLDING_FORCE_N
         )
-
-
-class ApproachSweep:
-    """All that the open hand passes through on a straight approach, as one convex body for each of its parts.
-
-    A straight sweep of a convex part is the hull of its first and its last place, so one query settles it all.
-    """
-
-    def __init__(self, world: PhysicsWorld, length_m: float) -> None:
-        self._client = client = world.client
-        position = PARKED.translation.tolist()
-        self._parts = []
-        for corners in open_hand_parts():
-            swept = trimesh.Trimesh(np.vstack([corners, corners - [0.0, 0.0, length_m]])).convex_hull.vertices
-            shape = client.createCollisionShape(pybullet.GEOM_MESH, vertices=swept.tolist())
-            part = int(client.createMultiBody(0.0, shape, basePosition=position))
-            client.setCollisionFilterGroupMask(part, -1, 0, 0)  # asked, never pushed against
-            self._parts.append(part)
-
-    def meets(self, T_workspace_grasp: RigidTransform, bodies: Iterable[int]) -> bool:
-        """Whether the approach that ends at this pose of the grasp origin meets any of the bodies."""
-        position = T_workspace_grasp.translation.tolist()
-        quaternion = T_workspace_grasp.rotation.as_quat().tolist()
-        for part in self._parts:
-            self._client.resetBasePositionAndOrientation(part, position, quaternion)
-        # Fingers first: they are the likelier to touch.
-        return any(self._client.getClosestPoints(part, body, 0.0) for part in self._parts[::-1] for body in bodies)
 
 
 def _centre_of_mass(T_workspace_grasp: RigidTransform) -> tuple[list[float], list[float]]:

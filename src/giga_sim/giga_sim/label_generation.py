@@ -11,8 +11,9 @@ from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception.dataset import LabelledScene, occupancy_points_m
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
-from giga_sim.grasp_trial import LabelTrials, TrialOutcome
+from giga_sim.grasp_trial import TrialOutcome
 from giga_sim.gripper_hand import GripperHand
+from giga_sim.label_trials import LabelTrials
 from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.scenes import SceneKind, draw_object_count, make_scene
