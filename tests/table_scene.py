@@ -30,8 +30,22 @@ def side_view_pose() -> RigidTransform:
     return RigidTransform.from_components(eye, rotation).inv()
 
 
-def table_view(boxes: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = BOXES) -> DepthView:
-    """The depth image of these boxes on the table; without noise."""
+def pose_around(azimuth_deg: float) -> RigidTransform:
+    """T_camera_workspace of a camera 0.6 m from the middle of the table, 40 degrees from the vertical."""
+    turn = Rotation.from_euler("z", azimuth_deg, degrees=True)
+    target = np.array([0.15, 0.15, 0.10])
+    eye = target + turn.apply([0.0, -0.6 * np.sin(np.deg2rad(40.0)), 0.6 * np.cos(np.deg2rad(40.0))])
+    forward = (target - eye) / 0.6
+    right = turn.apply([1.0, 0.0, 0.0])
+    rotation = Rotation.from_matrix(np.column_stack([right, np.cross(forward, right), forward]))
+    return RigidTransform.from_components(eye, rotation).inv()
+
+
+def table_view(
+    boxes: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = BOXES,
+    T_camera_workspace: RigidTransform | None = None,
+) -> DepthView:
+    """The depth image of these boxes on the table, from `side_view_pose` or from elsewhere; without noise."""
     scene = o3d.t.geometry.RaycastingScene()
     table = ((0.15, 0.15, TABLE_HEIGHT_M - 0.05), (2.0, 2.0, 0.1))
     for centre, size in (table, *boxes):
@@ -39,7 +53,7 @@ def table_view(boxes: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = 
         mesh.translate(np.array(centre) - 0.5 * np.array(size))
         scene.add_triangles(o3d.t.geometry.TriangleMesh.from_legacy(mesh))
     matrix = [[CAMERA.fx, 0, CAMERA.cx], [0, CAMERA.fy, CAMERA.cy], [0, 0, 1]]
-    T_camera_workspace = side_view_pose()
+    T_camera_workspace = side_view_pose() if T_camera_workspace is None else T_camera_workspace
     rays = scene.create_rays_pinhole(
         o3d.core.Tensor(matrix, dtype=o3d.core.float64),
         o3d.core.Tensor(T_camera_workspace.as_matrix(), dtype=o3d.core.float64),

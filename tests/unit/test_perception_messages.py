@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import trimesh
-from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Pose
 from scipy.spatial.transform import RigidTransform, Rotation
 from std_msgs.msg import Header
@@ -18,7 +17,6 @@ from visualization_msgs.msg import Marker
 
 from giga_perception.cloud_messages import cloud_message
 from giga_perception.detection import DetectionCounts
-from giga_perception.diagnostic_messages import perception_diagnostics
 from giga_perception.grasp import Grasp
 from giga_perception.grasp_messages import grasp_array_message, grasp_from_message, report_message
 from giga_perception.marker_messages import grasp_markers
@@ -80,16 +78,3 @@ def test_markers_replace_the_ones_before_and_show_the_best_thickest() -> None:
     assert markers[1].color != markers[2].color
     assert len(markers[1].points) == 8
     assert {marker.id for marker in markers[1:]} == {0, 1}
-
-
-def test_diagnostics_name_what_is_wrong() -> None:
-    def levels(**given: object) -> list[tuple[bytes, str]]:
-        values = {"why_not_active": "", "why_silent": "silent", "image_age_s": 0.1, "report": None} | given
-        array_ = perception_diagnostics(node_name="/perception_node", **values)
-        return [(status.level, status.message) for status in array_.status]
-
-    assert levels()[0][0] == levels()[1][0] == DiagnosticStatus.OK
-    assert levels(image_age_s=None)[0] == (DiagnosticStatus.ERROR, "silent")
-    assert levels(image_age_s=9.0)[0] == (DiagnosticStatus.WARN, "silent")
-    assert levels(why_not_active="no model")[1] == (DiagnosticStatus.ERROR, "no model")
-    assert levels(report=DetectionCounts(after_nms=4))[1] == (DiagnosticStatus.OK, "4 grasps in the newest image")

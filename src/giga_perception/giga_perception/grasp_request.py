@@ -15,7 +15,7 @@ from giga_perception.transform_messages import transform_from_pose
 
 
 class GraspRequestError(ValueError):
-    """A field of a request that cannot be used; the message names it."""
+    """A request that cannot be answered; the message names the field, or says what is wrong."""
 
 
 def threshold_of(request: DetectGrasps.Request, node_threshold: float) -> float:
@@ -23,6 +23,12 @@ def threshold_of(request: DetectGrasps.Request, node_threshold: float) -> float:
     if not 0.0 <= request.min_quality <= 1.0:
         raise GraspRequestError(f"min_quality must lie between 0 and 1, not {request.min_quality:g}")
     return float(request.min_quality) or node_threshold
+
+
+def limit_of(request: DetectGrasps.Request, node_limit: int) -> int:
+    """How many grasps at most; 0 = all. A request may ask for fewer than the node gives, not for more."""
+    limits = [limit for limit in (int(request.max_grasps), node_limit) if limit > 0]
+    return min(limits, default=0)
 
 
 def region_of(request: DetectGrasps.Request, T_workspace_region: RigidTransform) -> OrientedBox | None:
@@ -39,7 +45,7 @@ def region_of(request: DetectGrasps.Request, T_workspace_region: RigidTransform)
 def select(
     detection: Detection, region: OrientedBox | None, max_grasps: int
 ) -> tuple[tuple[Grasp, ...], DetectionCounts]:
-    """The grasps whose TCP lies in the region, best first, at most ``max_grasps`` (0 = all), and the report on them."""
+    """The grasps whose TCP lies in the region, in the order given, at most ``max_grasps`` (0 = all), and the report."""
     grasps, report = detection.grasps, detection.report
     if region is not None and grasps:
         inside = region.contains([grasp.T_workspace_tcp.translation for grasp in grasps])

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rclpy
 import torch
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from giga_msgs.srv import DetectGrasps, ReconstructScene
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -24,22 +22,23 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
+from rclpy.time import Time
 from scipy.spatial.transform import RigidTransform
 from std_msgs.msg import Header
 
-from giga_perception.depth_topics import DepthFrame, DepthTopics
 from giga_perception.detection import Detection, GraspDetector
-from giga_perception.diagnostic_messages import perception_diagnostics
+from giga_perception.diagnostic_messages import NodeState, perception_diagnostics
 from giga_perception.grasp_messages import grasp_array_message
-from giga_perception.grasp_request import GraspRequestError, region_of, select, threshold_of
+from giga_perception.grasp_request import GraspRequestError, limit_of, region_of, select, threshold_of
+from giga_perception.input_health import InputHealth
 from giga_perception.mesh_messages import mesh_message
-from giga_perception.parameter_messages import declare_parameters, read_parameters
+from giga_perception.observed_scene import ObservedScene, SceneUnavailableError
+from giga_perception.parameter_messages import NodeParameters
+from giga_perception.perception_inputs import PerceptionInputs
 from giga_perception.perception_outputs import PerceptionOutputs
 from giga_perception.perception_parameters import PerceptionParameters
-from giga_perception.scene_memory import SceneMemory
-from giga_perception.scene_source import ObservedScene, SceneSource, SceneUnavailableError
+from giga_perception.scene_memory import DetectionSettings, SceneMemory, detection_settings
 from giga_perception.weights import ModelFileError
-from tf2_ros import Buffer, TransformListener
 
 # A service that waits for an image holds a thread. With fewer answering than there are threads, images and transforms
 # still come in while every one of them waits.
@@ -52,24 +51,24 @@ SERVICE_QOS = QoSProfile(depth=200)
 UNLIMITED_TRIANGLES = 2**31 - 1
 DIAGNOSTICS_PERIOD_S = 1.0
 
+Part = TypeVar("Part")
+
 
 class PerceptionNode(LifecycleNode):
     """Parameters and messages in, messages out; what is computed lies in `SceneMemory` and the library behind it."""
 
-    def __init__(self) -> None:
-        super().__init__("perception_node")
-        declare_parameters(self)
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("perception_node", **node_options)
+        self._node_parameters = NodeParameters(self)
         self._group = ReentrantCallbackGroup()
         self._slots = threading.BoundedSemaphore(SERVICE_SLOTS)
         self._continuous = threading.Lock()
         self._why_not_active = "perception_node is not configured: call its change_state service, or set autostart"
         self._memory: SceneMemory | None = None
         self._outputs: PerceptionOutputs | None = None
-        self._topics: DepthTopics | None = None
-        self._source: SceneSource | None = None
-        self._transform_listener: TransformListener | None = None
-        self._last_detection: Detection | None = None
-        self._last_stamp: Time | None = None
+        self._inputs: PerceptionInputs | None = None
+        self._health: InputHealth | None = None
+        self._published: tuple[Detection, int] | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(
             DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, self._group, Clock(clock_type=ClockType.STEADY_TIME)
@@ -83,21 +82,18 @@ class PerceptionNode(LifecycleNode):
     # The lifecycle. rclpy swallows what a transition raises, so what can go wrong is caught and logged here.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the parameters and load the network."""
-        parameters = self._settings()
-        if parameters.threads > 0:
-            torch.set_num_threads(parameters.threads)
+        """Load the network, and advertise the topics."""
+        settings = self._settings()
+        if settings.threads > 0:
+            torch.set_num_threads(settings.threads)
+        model = Path(settings.model).expanduser() if settings.model else None
         try:
-            detector = GraspDetector.from_file(
-                Path(parameters.model).expanduser() if parameters.model else None,
-                resolution=parameters.resolution,
-                threshold=parameters.quality_threshold,
-                out_threshold=parameters.out_threshold,
-            )
-        except ModelFileError as error:
+            detector = GraspDetector.from_file(model, device=settings.device)
+        except (ModelFileError, ValueError) as error:
             self._why_not_active = f"perception_node is not configured: {error}"
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        self._node_parameters.hold(configured=True)
         self._memory = SceneMemory(detector)
         self._outputs = PerceptionOutputs(self)
         self._why_not_active = "perception_node is configured but not active: activate it by its change_state service"
@@ -105,40 +101,44 @@ class PerceptionNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the camera and to tf."""
-        transforms = Buffer()
-        self._transform_listener = TransformListener(transforms, self)
-        self._topics = DepthTopics(self, self._group, self._on_frame)
-        self._source = SceneSource(self._topics, transforms, self._settings().workspace_frame)
+        """Subscribe to the cameras, to tf and to the robot's description."""
+        self._inputs = PerceptionInputs(self, self._group, self._settings, self._on_frame)
+        self._health = InputHealth(self, self._inputs)
         self._why_not_active = ""
-        self.get_logger().info(f"active: looks at {self._topics.image_topic}")
+        self.get_logger().info(f"active: looks at {', '.join(each.image_topic for each in self._inputs.source.topics)}")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe."""
-        self._stop_listening()
-        self._why_not_active = "perception_node is not active: activate it by its change_state service"
+        self._stop_listening("perception_node is not active: activate it by its change_state service")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the network and take the topics back."""
-        self._stop_listening()
-        if self._outputs is not None:
-            self._outputs.close()
-        self._memory = self._outputs = self._last_detection = None
-        self._why_not_active = "perception_node is not configured: configure it by its change_state service"
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As `on_cleanup`, for good."""
         return self.on_cleanup(state)
 
-    def _stop_listening(self) -> None:
-        if self._topics is not None:
-            self._topics.close()
-        if self._transform_listener is not None:
-            self._transform_listener.unregister()
-        self._topics = self._source = self._transform_listener = None
+    def destroy_node(self) -> None:
+        """Let go of everything, in whatever state the node is."""
+        self._release()
+        super().destroy_node()
+
+    def _release(self) -> None:
+        self._stop_listening("perception_node is not configured: configure it by its change_state service")
+        if self._outputs is not None:
+            self._outputs.close()
+        self._memory = self._outputs = self._published = None
+        self._node_parameters.hold(configured=False)
+
+    def _stop_listening(self, why: str) -> None:
+        self._why_not_active = why
+        if self._inputs is not None:
+            self._inputs.close()
+        self._inputs = self._health = None
 
     # Services.
 
@@ -149,23 +149,21 @@ class PerceptionNode(LifecycleNode):
         return self._answer(lambda: self._detect_grasps(request, response, arrived_ns), response)
 
     def _detect_grasps(self, request: DetectGrasps.Request, response: DetectGrasps.Response, arrived_ns: int) -> None:
-        parameters, source = self._settings(), self._require(self._source)
-        threshold = threshold_of(request, parameters.quality_threshold)
-        scene = source.newest(
-            arrived_ns if request.fresh_image else 0, parameters.fresh_image_timeout_s, parameters.transform_timeout_s
-        )
+        settings, inputs = self._settings(), self._require(self._inputs)
+        threshold = threshold_of(request, settings.quality_threshold)
+        scene = inputs.source.newest(arrived_ns if request.fresh_image else 0)
 
         def T_to(frame_id: str, from_frame_id: str) -> RigidTransform:
-            return source.transform(frame_id, from_frame_id, scene.stamp, parameters.transform_timeout_s)
+            return inputs.transforms.at(frame_id, from_frame_id, scene.stamp_ns, settings.transform_timeout_s)
 
-        workspace = parameters.workspace_frame
+        workspace = settings.workspace_frame
         frame_id = request.frame_id or workspace
         region = region_of(request, T_to(workspace, request.region_frame_id or workspace))
         T_frame_workspace = T_to(frame_id, workspace)
 
-        detection = self._detect(scene, threshold)
-        grasps, report = select(detection, region, request.max_grasps)
-        header = Header(frame_id=frame_id, stamp=scene.stamp)
+        detection = self._detect(scene, detection_settings(settings, threshold), settings.max_grasps)
+        grasps, report = select(detection, region, limit_of(request, settings.max_grasps))
+        header = Header(frame_id=frame_id, stamp=Time(nanoseconds=scene.stamp_ns).to_msg())
         response.grasps = grasp_array_message(grasps, report, T_frame_workspace, header)
         response.message = report.message or f"{len(grasps)} grasps"
 
@@ -175,21 +173,19 @@ class PerceptionNode(LifecycleNode):
         return self._answer(lambda: self._reconstruct_scene(request, response), response)
 
     def _reconstruct_scene(self, request: ReconstructScene.Request, response: ReconstructScene.Response) -> None:
-        parameters, source = self._settings(), self._require(self._source)
-        scene = source.newest(0, parameters.fresh_image_timeout_s, parameters.transform_timeout_s)
+        settings = self._settings()
+        scene = self._require(self._inputs).source.newest(0)
+        memory = self._require(self._memory)
+        wanted = (request.resolution or settings.mesh_resolution, request.max_triangles or UNLIMITED_TRIANGLES)
         try:
-            mesh, is_new = self._require(self._memory).mesh(
-                scene.view,
-                request.resolution or parameters.mesh_resolution,
-                request.max_triangles or UNLIMITED_TRIANGLES,
-            )
+            mesh, is_new = memory.mesh(scene, detection_settings(settings, settings.quality_threshold), *wanted)
         except ValueError as error:
             raise GraspRequestError(str(error)) from error
-        response.header = Header(frame_id=parameters.workspace_frame, stamp=scene.stamp)
+        response.header = Header(frame_id=settings.workspace_frame, stamp=Time(nanoseconds=scene.stamp_ns).to_msg())
         response.mesh = mesh_message(mesh)
         response.message = f"{len(mesh.faces)} triangles" if len(mesh.faces) else "nothing is occupied in the workspace"
         if is_new:
-            self._require(self._outputs).publish_mesh(mesh, parameters.workspace_frame, scene.stamp)
+            self._require(self._outputs).publish_mesh(mesh, settings.workspace_frame, scene.stamp_ns)
 
     def _answer(self, work: Callable[[], None], response: Any) -> Any:
         """Fill the response by ``work``, or with the sentence that says why it could not be done."""
@@ -210,45 +206,60 @@ class PerceptionNode(LifecycleNode):
 
     # Detection.
 
-    def _on_frame(self, frame: DepthFrame) -> None:
-        """Detect in the image that has just come, when asked to; images that come meanwhile are passed over."""
-        parameters = self._settings()
-        source = self._source
-        if not parameters.detect_continuously or source is None or not self._continuous.acquire(blocking=False):
+    def _on_frame(self) -> None:
+        """Detect in the newest images, when asked to; images that come meanwhile are passed over."""
+        settings, inputs = self._settings(), self._inputs
+        if not settings.detect_continuously or inputs is None or not self._continuous.acquire(blocking=False):
             return
         try:
-            self._detect(source.observe(frame, parameters.transform_timeout_s), parameters.quality_threshold)
-        except SceneUnavailableError as error:
+            scene = inputs.source.at_hand()
+            self._detect(scene, detection_settings(settings, settings.quality_threshold), settings.max_grasps)
+        except (SceneUnavailableError, GraspRequestError) as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
         finally:
             self._continuous.release()
 
-    def _detect(self, scene: ObservedScene, threshold: float) -> Detection:
-        detection, is_new = self._require(self._memory).detection(scene.view, threshold)
+    def _detect(self, scene: ObservedScene, settings: DetectionSettings, limit: int) -> Detection:
+        """The detection, published when it is news: at most ``limit`` of its grasps (0 = all)."""
+        memory = self._require(self._memory)
+        try:
+            detection, is_new = memory.detection(scene, settings)
+        except ValueError as error:
+            raise GraspRequestError(str(error)) from error
         # A still scene gives the same image under a new stamp: nothing to compute, but to publish.
-        if is_new or scene.stamp != self._last_stamp:
-            self._last_detection, self._last_stamp = detection, scene.stamp
-            self._require(self._outputs).publish_detection(detection, self._settings().workspace_frame, scene.stamp)
+        if is_new or self._published is None or self._published[1] != scene.stamp_ns:
+            self._published = detection, scene.stamp_ns
+            frame = self._settings().workspace_frame
+            outputs = self._require(self._outputs)
+            outputs.publish_detection(detection, detection.grasps[: limit or None], frame, scene.stamp_ns)
         return detection
 
     def _settings(self) -> PerceptionParameters:
-        return read_parameters(self)
+        return self._node_parameters.current
 
-    def _require(self, part: Any) -> Any:
+    def _require(self, part: Part | None) -> Part:
         """A part that exists while the node is active; raises `SceneUnavailableError` when it is not."""
         if part is None:
             raise SceneUnavailableError(self._why_not_active)
         return part
 
     def _publish_diagnostics(self) -> None:
-        newest = self._topics.newest() if self._topics is not None else None
-        array = perception_diagnostics(
-            node_name=self.get_fully_qualified_name(),
-            why_not_active=self._why_not_active,
-            why_silent=self._topics.why_silent() if self._topics is not None else "",
-            image_age_s=None if newest is None else time.monotonic() - newest.received_s,
-            report=None if self._last_detection is None else self._last_detection.report,
-        )
+        settings, memory, health, published = self._settings(), self._memory, self._health, self._published
+        state = NodeState(self._why_not_active)
+        if memory is not None and health is not None:
+            # The table can wait, detections cannot.
+            period_s = 0.0 if memory.is_busy else settings.table_check_period_s
+            robot, robot_problem = health.robot(settings)
+            state = NodeState(
+                why_not_active=self._why_not_active,
+                model=memory.model_name,
+                cameras=health.cameras(settings.workspace_frame),
+                report=None if published is None else published[0].report,
+                robot=robot,
+                robot_problem=robot_problem,
+                table=health.table(period_s),
+            )
+        array = perception_diagnostics(self.get_fully_qualified_name(), state)
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
