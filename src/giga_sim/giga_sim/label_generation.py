@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
+from giga_perception.camera import PinholeCamera
 from giga_perception.dataset import LabelledScene, occupancy_points_m
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 from giga_sim.grasp_trial import TrialOutcome
@@ -16,6 +18,7 @@ from giga_sim.gripper_hand import GripperHand
 from giga_sim.label_trials import LabelTrials
 from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
+from giga_sim.reference_trials import ReferenceTrials
 from giga_sim.scenes import SceneKind, draw_object_count, make_scene
 from giga_sim.side_view_camera import CAMERA, look_at, render_depth, side_view, visible_surface
 
@@ -27,15 +30,18 @@ LEAST_NORMAL_Z = -0.1
 SURFACE_VIEW_COUNT = 6
 SURFACE_VIEW_THETA_RAD = np.pi / 6.0
 SURFACE_VIEW_DISTANCE_M = 0.6
+# Every fourth pixel of the camera: far more points than are drawn.
+SURFACE_CAMERA = PinholeCamera(width=160, height=120, fx=135.0, fy=135.0, cx=80.0, cy=60.0)
 
 Trial = Callable[[RigidTransform], TrialOutcome]
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """What is drawn for each scene."""
+    """What is drawn for each scene, and whether its grasps are tried the plain way, as a reference (much slower)."""
 
     points_per_scene: int = 48
+    reference: bool = False
 
 
 @dataclass
@@ -46,6 +52,24 @@ class PointLabels:
     rotations_xyzw: list[NDArray[np.float64]] = field(default_factory=list)
     widths_m: list[float] = field(default_factory=list)
     successes: list[bool] = field(default_factory=list)
+    trials: list[TrialOutcome] = field(default_factory=list)
+    """How each yaw ended, six a point."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedScene:
+    """A scene that stands in a world, before any grasp is tried.
+
+    depth_m: [H, W] clean, from the side view. occupancy: [P] of the fixed points.
+    points_m, normals: [n, 3], where to grasp.
+    """
+
+    object_names: tuple[str, ...]
+    depth_m: NDArray[np.float32]
+    occupancy: NDArray[np.bool_]
+    points_m: NDArray[np.float64]
+    normals: NDArray[np.float64]
+    rng: np.random.Generator
 
 
 def generate_scene(
@@ -55,6 +79,31 @@ def generate_scene(
 
     `objects` must hold objects of that split only. The same arguments give the same scene.
     """
+    prepared = prepare_scene(world, kind, objects, seed, settings.points_per_scene)
+    if prepared is None:
+        return None
+    trial: Trial = ReferenceTrials(world) if settings.reference else LabelTrials(world, GripperHand(world))
+    labels = label_points(trial, prepared, every_yaw=settings.reference)
+    return LabelledScene(
+        seed=seed,
+        scene=kind,
+        object_names=prepared.object_names,
+        depth_m=prepared.depth_m,
+        camera=CAMERA,
+        T_camera_workspace=side_view(),
+        centres_m=np.asarray(labels.centres_m, dtype=np.float32),
+        rotations_xyzw=np.asarray(labels.rotations_xyzw, dtype=np.float32),
+        widths_m=np.asarray(labels.widths_m, dtype=np.float32),
+        successes=np.asarray(labels.successes, dtype=bool),
+        occupancy=prepared.occupancy,
+        split="train" if split == "train" else "val",
+    )
+
+
+def prepare_scene(
+    world: PhysicsWorld, kind: SceneKind, objects: ObjectSet, seed: int, point_count: int
+) -> PreparedScene | None:
+    """Make the scene of a seed, look at it and draw the points; None when nothing stayed on the table."""
     rng = np.random.default_rng([seed, 0 if kind == "pile" else 1])
     world.reset()
     world.add_table()
@@ -64,27 +113,16 @@ def generate_scene(
     depth_m = render_depth(world.placed_meshes(), CAMERA, side_view(), table=DEFAULT_TABLE)
     occupancy = occupied(world, occupancy_points_m())
     names = tuple(simulated.model.name for simulated in world.objects.values())
-    points, normals = draw_surface_points(world, rng, settings.points_per_scene)
-    if not len(points):
-        return None
-    trial = LabelTrials(world, GripperHand(world))
-    labels = PointLabels()
-    for point, normal in zip(points, normals, strict=True):
-        label_point(trial, point, normal, rng, labels)
-    return LabelledScene(
-        seed=seed,
-        scene=kind,
-        object_names=names,
-        depth_m=depth_m,
-        camera=CAMERA,
-        T_camera_workspace=side_view(),
-        centres_m=np.asarray(labels.centres_m, dtype=np.float32),
-        rotations_xyzw=np.asarray(labels.rotations_xyzw, dtype=np.float32),
-        widths_m=np.asarray(labels.widths_m, dtype=np.float32),
-        successes=np.asarray(labels.successes, dtype=bool),
-        occupancy=occupancy,
-        split="train" if split == "train" else "val",
-    )
+    points_m, normals = draw_surface_points(world, rng, point_count)
+    return PreparedScene(names, depth_m, occupancy, points_m, normals, rng) if len(points_m) else None
+
+
+def label_points(trial: Trial, scene: PreparedScene, *, every_yaw: bool = False) -> PointLabels:
+    """Label all points of a scene. every_yaw: try the last yaw, too, which is the first one turned by 180 degrees."""
+    rng, labels = deepcopy(scene.rng), PointLabels()
+    for point, normal in zip(scene.points_m, scene.normals, strict=True):
+        label_point(trial, point, normal, rng, labels, every_yaw=every_yaw)
+    return labels
 
 
 def draw_surface_points(
@@ -97,7 +135,7 @@ def draw_surface_points(
     centre = (WORKSPACE_SIZE_M / 2.0, WORKSPACE_SIZE_M / 2.0, TABLE_HEIGHT_M)
     meshes = world.placed_meshes()
     seen = [
-        visible_surface(meshes, CAMERA, look_at(centre, SURFACE_VIEW_DISTANCE_M, SURFACE_VIEW_THETA_RAD, phi))
+        visible_surface(meshes, SURFACE_CAMERA, look_at(centre, SURFACE_VIEW_DISTANCE_M, SURFACE_VIEW_THETA_RAD, phi))
         for phi in np.arange(SURFACE_VIEW_COUNT) * 2.0 * np.pi / SURFACE_VIEW_COUNT
     ]
     points = np.concatenate([points for points, _ in seen])
@@ -114,20 +152,25 @@ def label_point(
     normal: NDArray[np.float64],
     rng: np.random.Generator,
     labels: PointLabels,
+    *,
+    every_yaw: bool = False,
 ) -> None:
     """Try six yaws at a surface point and append the label: the middle of the widest run of successes, or a failure."""
     depth_m = rng.uniform(-DEPTH_MARGIN, 1.0 + DEPTH_MARGIN) * FINGER_DEPTH_M
     centre = point_m + depth_m * normal
     frame = _frame_along(-normal)
-    # The last yaw turns the first by 180 degrees: the same grasp of a symmetric hand, so it is not tried again.
     turned = [frame * Rotation.from_euler("z", yaw) for yaw in np.linspace(0.0, np.pi, YAW_COUNT)]
-    outcomes = [trial(RigidTransform.from_components(centre, rotation)) for rotation in turned[:-1]]
-    outcomes.append(outcomes[0])
+    # The last yaw turns the first by 180 degrees: the same grasp of a symmetric hand.
+    tried = turned if every_yaw else turned[:-1]
+    outcomes = [trial(RigidTransform.from_components(centre, rotation)) for rotation in tried]
+    if not every_yaw:
+        outcomes.append(outcomes[0])
     index = middle_of_widest_run([outcome.success for outcome in outcomes])
     labels.centres_m.append(centre)
     labels.rotations_xyzw.append(turned[index or 0].as_quat())
     labels.widths_m.append(outcomes[index].width_m if index is not None else 0.0)
     labels.successes.append(index is not None)
+    labels.trials.extend(outcomes)
 
 
 def middle_of_widest_run(successes: list[bool]) -> int | None:
@@ -146,9 +189,14 @@ def occupied(world: PhysicsWorld, points_m: NDArray[np.float32]) -> NDArray[np.b
     """Which points [n, 3] lie inside any object: each is asked alone, since their union is no closed surface."""
     inside = np.zeros(len(points_m), dtype=bool)
     for body_id, simulated in world.objects.items():
+        lower, upper = simulated.model.mesh.bounds
         pose = world.pose(body_id)
-        local = (points_m - pose.translation) @ pose.rotation.as_matrix() / simulated.scale
-        inside |= simulated.model.contains(local)
+        centre = pose.apply(simulated.scale * (lower + upper) / 2.0)
+        radius_m = simulated.scale * np.linalg.norm(upper - lower) / 2.0
+        # Nearly all points lie outside its bounding sphere: they are not even turned into its frame.
+        near = np.flatnonzero(np.all(np.abs(points_m - centre.astype(np.float32)) <= np.float32(radius_m), axis=1))
+        local = (points_m[near] - pose.translation) @ pose.rotation.as_matrix() / simulated.scale
+        inside[near[simulated.model.contains(local)]] = True
     return inside
 
 

@@ -85,8 +85,9 @@ class ObjectModel:
         points = np.asarray(points_m[candidates], dtype=np.float64)
         if self.is_union_of_parts:
             hit = np.zeros(len(points), dtype=bool)
-            for planes in self.part_planes:
-                hit |= np.all(points @ planes[:, :3].T + planes[:, 3] <= 0.0, axis=1)
+            for part, planes in zip(self.parts, self.part_planes, strict=True):
+                near = np.flatnonzero(~hit & np.all((points >= part.bounds[0]) & (points <= part.bounds[1]), axis=1))
+                hit[near] = np.all(points[near] @ planes[:, :3].T + planes[:, 3] <= 0.0, axis=1)
         else:
             hit = self.surface.contains(points)
         inside[candidates] = hit

@@ -66,6 +66,10 @@ class PhysicsWorld:
         self.immovable.clear()
         self.time_s = 0.0
 
+    def set_solver_iterations(self, count: int) -> None:
+        """How often the contact solver goes over a step, until the next `reset` (SOLVER_ITERATIONS)."""
+        self.client.setPhysicsEngineParameter(numSolverIterations=count)
+
     def step(self) -> None:
         """Advance by 1/240 s."""
         self._step()
