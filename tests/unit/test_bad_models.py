@@ -139,7 +139,10 @@ def test_nothing_of_a_pickle_is_run(tmp_path: Path, capsys: pytest.CaptureFixtur
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return print, ("this must never run",)
 
-    for name, sentence in (("model.pt", "no plain PyTorch state_dict"), ("model.safetensors", "named as a safetensors file")):
+    for name, sentence in (
+        ("model.pt", "no plain PyTorch state_dict"),
+        ("model.safetensors", "named as a safetensors file"),
+    ):
         path = tmp_path / name
         torch.save({"encoder.conv_in.bias": Shouts()}, path)
         assert "damaged" in refused(path)
