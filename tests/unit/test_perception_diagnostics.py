@@ -16,7 +16,7 @@ from table_scene import table_view
 from giga_perception.detection import DetectionCounts
 from giga_perception.diagnostic_messages import CameraState, NodeState, perception_diagnostics
 from giga_perception.observed_scene import ObservedScene
-from giga_perception.table_watch import TableState, TableWatch
+from giga_perception.table_watch import LEAST_LOOKS, TableState, TableWatch
 
 LIVE = CameraState("left", "silent", image_age_s=0.1, rate_hz=29.97, transform_age_s=0.02)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -79,9 +79,9 @@ def test_the_robot_filter() -> None:
 def test_the_table_plane() -> None:
     names = [each.name for each in perception_diagnostics("node", NodeState()).status]
     assert "node: table plane" not in names
-    told = status(NodeState(table=TableState(True, "it is off", 0.0123, 1.5)), "table plane")
+    told = status(NodeState(table=TableState(True, "it is off", 0.0123, 1.5, 4)), "table plane")
     assert (told.level, told.message) == (WARN, "it is off")
-    assert values(told) == {"above the configured plane [mm]": "12.3", "tilted by [deg]": "1.50"}
+    assert list(values(told).values()) == ["12.3", "1.50", "4"]
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,31 @@ def test_the_table_plane() -> None:
         (RigidTransform.from_rotation(Rotation.from_euler("y", 5.0, degrees=True)), True),
     ],
 )
-def test_a_look_finds_a_workspace_that_does_not_fit(T_configured_true: RigidTransform, is_off: bool) -> None:
+def test_looks_find_a_workspace_that_does_not_fit(T_configured_true: RigidTransform, is_off: bool) -> None:
     view = table_view()
     view = replace(view, T_camera_workspace=view.T_camera_workspace * T_configured_true)
     watch = TableWatch()
     assert watch.state is None
     assert watch.is_due(5.0)
     assert not watch.is_due(0.0)
-    watch.look(ObservedScene((view,), 0))
+    for stamp_ns in range(LEAST_LOOKS):
+        assert watch.state is None or not watch.state.is_off, "one look is no reason to warn"
+        for _ in range(2):
+            watch.look(ObservedScene((view,), stamp_ns))
     assert watch.state is not None
     assert watch.state.is_off == is_off
+    assert watch.state.looks == LEAST_LOOKS
     assert not watch.is_due(60.0)
+
+
+def test_an_image_whose_depths_are_all_too_long_once_is_no_reason_to_warn() -> None:
+    view = table_view()
+    watch = TableWatch()
+    for stamp_ns, scale in enumerate((1.0, 1.04, 1.0, 0.96, 1.0)):
+        watch.look(ObservedScene((replace(view, depth_m=view.depth_m * np.float32(scale)),), stamp_ns))
+    assert watch.state is not None
+    assert not watch.state.is_off
+    assert watch.state.looks == 5
 
 
 def test_a_look_that_sees_no_table_warns_of_nothing() -> None:

@@ -94,7 +94,7 @@ def test_what_the_robot_hides_is_not_guessed(detector: CountingDetector) -> None
 
 
 def test_a_camera_that_sees_nothing_is_told_in_the_report(detector: CountingDetector) -> None:
-    detection, _ = SceneMemory(detector).detection(scene_of(table_view(), unseeing=("it looks away",)), LENIENT)
+    detection, _ = SceneMemory(detector).detection(scene_of(table_view(), remarks=("it looks away",)), LENIENT)
     assert detection.grasps
     assert detection.report.message == "it looks away"
 

@@ -61,6 +61,7 @@ class DepthTopics:
         self._closed = False
         self._images = 0
         self._camera_infos = 0
+        self._images_since_pair = 0
         self._overtaken = 0
         self._received_s: deque[float] = deque(maxlen=_RATE_IMAGES)
         compressed = transport == COMPRESSED_DEPTH
@@ -145,6 +146,12 @@ class DepthTopics:
                 f"images on {image_topic} and camera infos on {info_topic} never carry the same stamp: "
                 "remap both topics to the same camera"
             )
+        # One image may just wait for its camera info.
+        if self._images_since_pair > 1:
+            return (
+                f"depth images still come on {image_topic}, but no camera info of the same stamps on {info_topic}: "
+                "is the camera's driver still running, and do both topics come from it?"
+            )
         return f"no newer depth image comes on {image_topic}: is the camera still running?"
 
     def close(self) -> None:
@@ -157,6 +164,7 @@ class DepthTopics:
 
     def _count_image(self, image: Image | CompressedImage) -> None:
         self._images += 1
+        self._images_since_pair += 1
 
     def _count_camera_info(self, camera_info: CameraInfo) -> None:
         self._camera_infos += 1
@@ -166,6 +174,7 @@ class DepthTopics:
         received_s = time.monotonic()
         with self._changed:
             self._received_s.append(received_s)
+            self._images_since_pair = 0
             behind_ns = 0 if self._newest is None else self._newest.stamp_ns - stamp_ns
             if 0 < behind_ns <= _OVERTAKEN_NS:
                 self._overtaken += 1

@@ -113,6 +113,7 @@ def _table_status(name: str, table: TableState) -> DiagnosticStatus:
     if table.offset_m is not None and table.tilt_deg is not None:
         values = {"above the configured plane [mm]": f"{1000.0 * table.offset_m:.1f}"}
         values["tilted by [deg]"] = f"{table.tilt_deg:.2f}"
+        values["looks, of which these are the medians"] = str(table.looks)
     level = DiagnosticStatus.WARN if table.is_off else DiagnosticStatus.OK
     return _status(name, level, table.message, values)
 

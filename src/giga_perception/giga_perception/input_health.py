@@ -7,11 +7,13 @@ import time
 from rclpy.node import Node
 
 from giga_perception.depth_topics import DepthTopics
-from giga_perception.diagnostic_messages import CameraState
+from giga_perception.detection import DetectionCounts
+from giga_perception.diagnostic_messages import CameraState, NodeState
 from giga_perception.observed_scene import SceneUnavailableError
 from giga_perception.perception_inputs import PerceptionInputs
 from giga_perception.perception_parameters import PerceptionParameters
 from giga_perception.robot_topics import ROBOT_DESCRIPTION_TOPIC
+from giga_perception.scene_memory import SceneMemory
 from giga_perception.table_watch import TableState, TableWatch
 
 
@@ -25,11 +27,20 @@ class InputHealth:
         self._robot = inputs.robot
         self._table = TableWatch()
 
-    def cameras(self, workspace_frame: str) -> list[CameraState]:
-        """Each camera as it is now."""
-        return [self._camera(topics, workspace_frame) for topics in self._source.topics]
+    def state(self, settings: PerceptionParameters, memory: SceneMemory, report: DetectionCounts | None) -> NodeState:
+        """All that is told of an active node; ``report`` is of the newest detection. Looks for the table when due."""
+        robot, robot_problem = self._robot_filter(settings)
+        return NodeState(
+            model=memory.model_name,
+            cameras=[self._camera(topics, settings.workspace_frame) for topics in self._source.topics],
+            report=report,
+            robot=robot,
+            robot_problem=robot_problem,
+            # The table can wait, detections cannot.
+            table=self._table_state(0.0 if memory.is_busy else settings.table_check_period_s),
+        )
 
-    def robot(self, settings: PerceptionParameters) -> tuple[str, str]:
+    def _robot_filter(self, settings: PerceptionParameters) -> tuple[str, str]:
         """How the robot filter stands, and what keeps it from working, in words; the second is empty when it works."""
         if settings.robot_filter == "off":
             return "switched off by the parameter 'robot_filter'", ""
@@ -40,13 +51,14 @@ class InputHealth:
             return f"nothing has come on {topic}, so the robot's own pixels stay in the depth images", ""
         return "the robot's own pixels are dropped from the depth images", ""
 
-    def table(self, period_s: float) -> TableState | None:
+    def _table_state(self, period_s: float) -> TableState | None:
         """What the last look for the table found; looks again when ``period_s`` have passed and there are images."""
         if self._table.is_due(period_s) and all(topics.newest() is not None for topics in self._source.topics):
             try:
                 self._table.look(self._source.at_hand())
             except SceneUnavailableError as error:
                 self._node.get_logger().debug(f"no look for the table: {error}")
+                self._table.postpone()
         return self._table.state
 
     def _camera(self, topics: DepthTopics, workspace_frame: str) -> CameraState:

@@ -19,13 +19,13 @@ class ObservedScene:
 
     stamp_ns: of the newest image, in nanoseconds.
     hidden_by_robot: share of the workspace that the robot hides from all cameras, 0 to 1; -1 = not measured.
-    unseeing: a sentence for each camera that sees nothing of the workspace and was left out.
+    remarks: sentences for the report: cameras left out since they see nothing of the workspace, links not found.
     """
 
     views: tuple[DepthView, ...]
     stamp_ns: int
     hidden_by_robot: float = -1.0
-    unseeing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def shows_the_same_as(self, other: ObservedScene) -> bool:
         """Whether nothing need be computed anew.
@@ -35,7 +35,7 @@ class ObservedScene:
         """
         return (
             self.hidden_by_robot == other.hidden_by_robot
-            and self.unseeing == other.unseeing
+            and self.remarks == other.remarks
             and len(self.views) == len(other.views)
             and all(_same_view(mine, its) for mine, its in zip(self.views, other.views, strict=True))
         )

@@ -38,6 +38,7 @@ from giga_perception.perception_inputs import PerceptionInputs
 from giga_perception.perception_outputs import PerceptionOutputs
 from giga_perception.perception_parameters import PerceptionParameters
 from giga_perception.scene_memory import DetectionSettings, SceneMemory, detection_settings
+from giga_perception.told_errors import spin_on, telling_transition, told
 from giga_perception.weights import ModelFileError
 
 # A service that waits for an image holds a thread. With fewer answering than there are threads, images and transforms
@@ -51,6 +52,8 @@ SERVICE_QOS = QoSProfile(depth=200)
 UNLIMITED_TRIANGLES = 2**31 - 1
 DIAGNOSTICS_PERIOD_S = 1.0
 
+_UNCONFIGURED = "perception_node is not configured: configure it by its change_state service"
+
 Part = TypeVar("Part")
 
 
@@ -63,7 +66,7 @@ class PerceptionNode(LifecycleNode):
         self._group = ReentrantCallbackGroup()
         self._slots = threading.BoundedSemaphore(SERVICE_SLOTS)
         self._continuous = threading.Lock()
-        self._why_not_active = "perception_node is not configured: call its change_state service, or set autostart"
+        self._why_not_active = _UNCONFIGURED
         self._memory: SceneMemory | None = None
         self._outputs: PerceptionOutputs | None = None
         self._inputs: PerceptionInputs | None = None
@@ -71,7 +74,7 @@ class PerceptionNode(LifecycleNode):
         self._published: tuple[Detection, int] | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(
-            DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, self._group, Clock(clock_type=ClockType.STEADY_TIME)
+            DIAGNOSTICS_PERIOD_S, self._on_diagnostics_timer, self._group, Clock(clock_type=ClockType.STEADY_TIME)
         )
         for kind, name, answer in (
             (DetectGrasps, "~/detect_grasps", self._on_detect_grasps),
@@ -79,8 +82,9 @@ class PerceptionNode(LifecycleNode):
         ):
             self.create_service(kind, name, answer, qos_profile=SERVICE_QOS, callback_group=self._group)
 
-    # The lifecycle. rclpy swallows what a transition raises, so what can go wrong is caught and logged here.
+    # The lifecycle.
 
+    @telling_transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network, and advertise the topics."""
         settings = self._settings()
@@ -100,22 +104,25 @@ class PerceptionNode(LifecycleNode):
         self.get_logger().info(f"model '{detector.model_name}' loaded")
         return super().on_configure(state)
 
+    @telling_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the cameras, to tf and to the robot's description."""
-        self._inputs = PerceptionInputs(self, self._group, self._settings, self._on_frame)
-        self._health = InputHealth(self, self._inputs)
+        inputs = PerceptionInputs(self, self._group, self._settings, self._on_frame)
+        self._inputs, self._health = inputs, InputHealth(self, inputs)
         self._why_not_active = ""
-        self.get_logger().info(f"active: looks at {', '.join(each.image_topic for each in self._inputs.source.topics)}")
+        self.get_logger().info(f"active: looks at {', '.join(each.image_topic for each in inputs.source.topics)}")
         return super().on_activate(state)
 
+    @telling_transition
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe."""
         self._stop_listening("perception_node is not active: activate it by its change_state service")
         return super().on_deactivate(state)
 
+    @telling_transition
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the network and take the topics back."""
-        self._release()
+        self._release(_UNCONFIGURED)
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -124,11 +131,11 @@ class PerceptionNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Let go of everything, in whatever state the node is."""
-        self._release()
+        self._release(_UNCONFIGURED)
         super().destroy_node()
 
-    def _release(self) -> None:
-        self._stop_listening("perception_node is not configured: configure it by its change_state service")
+    def _release(self, why: str) -> None:
+        self._stop_listening(why)
         if self._outputs is not None:
             self._outputs.close()
         self._memory = self._outputs = self._published = None
@@ -200,6 +207,9 @@ class PerceptionNode(LifecycleNode):
             response.success = False
             response.message = str(error)
             self.get_logger().warning(response.message)
+        except Exception as error:  # noqa: BLE001 (it would end the node)
+            response.success = False
+            response.message = told(self, "a call", error)
         finally:
             self._slots.release()
         return response
@@ -216,6 +226,8 @@ class PerceptionNode(LifecycleNode):
             self._detect(scene, detection_settings(settings, settings.quality_threshold), settings.max_grasps)
         except (SceneUnavailableError, GraspRequestError) as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+        except Exception as error:  # noqa: BLE001 (it would end the node)
+            told(self, "a detection", error)
         finally:
             self._continuous.release()
 
@@ -243,22 +255,17 @@ class PerceptionNode(LifecycleNode):
             raise SceneUnavailableError(self._why_not_active)
         return part
 
+    def _on_diagnostics_timer(self) -> None:
+        try:
+            self._publish_diagnostics()
+        except Exception as error:  # noqa: BLE001 (it would end the node)
+            told(self, "diagnostics", error)
+
     def _publish_diagnostics(self) -> None:
-        settings, memory, health, published = self._settings(), self._memory, self._health, self._published
+        memory, health, published = self._memory, self._health, self._published
         state = NodeState(self._why_not_active)
         if memory is not None and health is not None:
-            # The table can wait, detections cannot.
-            period_s = 0.0 if memory.is_busy else settings.table_check_period_s
-            robot, robot_problem = health.robot(settings)
-            state = NodeState(
-                why_not_active=self._why_not_active,
-                model=memory.model_name,
-                cameras=health.cameras(settings.workspace_frame),
-                report=None if published is None else published[0].report,
-                robot=robot,
-                robot_problem=robot_problem,
-                table=health.table(period_s),
-            )
+            state = health.state(self._settings(), memory, None if published is None else published[0].report)
         array = perception_diagnostics(self.get_fully_qualified_name(), state)
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
@@ -278,7 +285,7 @@ def main() -> int:
     try:
         if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        executor.spin()
+        spin_on(executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

@@ -24,6 +24,7 @@ from giga_perception.grasp import Grasp
 from giga_perception.grasp_messages import grasp_array_message
 from giga_perception.marker_messages import grasp_markers
 from giga_perception.mesh_messages import affordance_surface_marker, mesh_marker
+from giga_perception.told_errors import told
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
 AFFORDANCE_SHOWN_FROM = 0.1
@@ -125,7 +126,10 @@ class PerceptionOutputs:
                     self._changed.wait(_LATECOMER_PERIOD_S)
                 wanted = [(picture, picture.subject) for picture in self._wanted()]
             for picture, subject in wanted:
-                picture.publisher.publish(picture.message(subject))
+                try:
+                    picture.publisher.publish(picture.message(subject))
+                except Exception as error:  # noqa: BLE001 (it would end this thread)
+                    told(self._node, "the making of a picture", error)
                 picture.published = subject
 
     def _wanted(self) -> list[_Picture]:

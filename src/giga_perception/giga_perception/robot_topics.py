@@ -35,7 +35,8 @@ class RobotTopics:
         self._lock = threading.Lock()
         self._geometry: RobotGeometry | None = None
         self._problem = ""
-        self._missing = ""
+        self.missing = ""
+        """Which links were not found in tf for the newest view, in a sentence; empty when all were."""
         self._without_transform: frozenset[str] = frozenset()
         self._subscription = node.create_subscription(
             String, ROBOT_DESCRIPTION_TOPIC, self._read, _LATCHED, callback_group=group
@@ -49,19 +50,19 @@ class RobotTopics:
     @property
     def problem(self) -> str:
         """Why the robot, or a part of it, is not looked for; empty when all of it is."""
-        return self._problem or self._missing
+        return self._problem or self.missing
 
     def find(self, view: DepthView, camera_frame: str, stamp_ns: int, timeout_s: float) -> ArmInView | None:
-        """The robot in a view taken from this frame at this stamp; None when there is no description.
+        """The robot in a view taken from this frame at this stamp; None when nothing is known of it.
 
-        Links whose transforms do not come within ``timeout_s`` stay in the image; `problem` then names them.
+        Links whose transforms do not come within ``timeout_s`` stay in the image; `missing` then names them.
         """
         geometry = self._geometry
         if geometry is None:
             return None
         T_camera_link = self._places(geometry, camera_frame, stamp_ns, timeout_s)
-        self._missing = missing_links_sentence(geometry, T_camera_link) or ""
-        return find_arm(geometry, view, T_camera_link)
+        self.missing = missing_links_sentence(geometry, T_camera_link) or ""
+        return find_arm(geometry, view, T_camera_link) if T_camera_link else None
 
     def close(self) -> None:
         """Unsubscribe."""

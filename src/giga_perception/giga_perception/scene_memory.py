@@ -109,8 +109,8 @@ class SceneMemory:
         hidden = _why_hidden(scene, settings)
         detection = self._none(scene, settings, hidden) if hidden else self._detect(scene, settings)
         report = replace(detection.report, hidden_by_robot=scene.hidden_by_robot)
-        if scene.unseeing:
-            report = replace(report, message="; ".join(filter(None, (report.message, *scene.unseeing))))
+        if scene.remarks:
+            report = replace(report, message="; ".join(filter(None, (report.message, *scene.remarks))))
         return _kept(self._detections, settings, replace(detection, report=report)), True
 
     def _look_at(self, scene: ObservedScene) -> None:

@@ -173,8 +173,10 @@ class SceneSource:
                 arms.append(arm)
         if not views:
             raise SceneUnavailableError("; ".join(unseeing.values()))
-        share = -1.0 if robot is None else hidden_share(arms)
-        return ObservedScene(tuple(views), stamp_ns, share, tuple(unseeing.values()))
+        missing = [robot.missing] if robot is not None and robot.missing else []
+        return ObservedScene(
+            tuple(views), stamp_ns, hidden_share(arms) if arms else -1.0, (*unseeing.values(), *missing)
+        )
 
     @staticmethod
     def _frame_id(camera: _Camera, frame: DepthFrame) -> str:
