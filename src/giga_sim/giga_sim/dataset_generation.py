@@ -1,4 +1,7 @@
-"""Fills a data set folder with labelled scenes, over several processes, resumably."""
+"""Fills a data set folder with labelled scenes, over several processes or a Ray cluster, resumably.
+
+The same task makes the same scene, so whatever was lost on the way is simply made again.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from giga_perception.dataset import DatasetWriter
+from giga_perception.dataset import DatasetWriter, LabelledScene
 from giga_perception.source_commit import source_commit
 from giga_sim.label_generation import GenerationSettings, generate_scene
 from giga_sim.object_sets import ObjectSet, Split
@@ -80,18 +83,26 @@ def check_plan(plan: GenerationPlan) -> None:
 
 
 def generate_dataset(
-    plan: GenerationPlan, *, workers: int, time_limit_s: float | None, report: Callable[[SceneResult, int], None]
+    plan: GenerationPlan,
+    *,
+    workers: int,
+    time_limit_s: float | None,
+    report: Callable[[SceneResult, int], None],
+    cluster: str | None = None,
 ) -> int:
     """Make the scenes that the folder does not hold yet; return how many were made.
 
     report: called after each scene with its result and the number of scenes still to do. Stops early at the time limit.
+    cluster: the address of a Ray cluster that does the work (ray_generation.py), instead of `workers` processes here.
+    Raises ClusterError when there is no such cluster.
     """
     writer = DatasetWriter(plan.folder, _header(plan))
     done = {(kind, seed) for kind in plan.kinds for seed in writer.seeds_done(kind)}
     todo = [task for task in tasks_of(plan) if (task.kind, task.seed) not in done]
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
     made = 0
-    for result in _results(plan, todo, workers):
+    results = _results(plan, todo, workers) if cluster is None else _results_of_cluster(plan, todo, workers, cluster)
+    for result in results:
         made += 1
         report(result, len(todo) - made)
         if deadline is not None and time.monotonic() > deadline:
@@ -99,35 +110,58 @@ def generate_dataset(
     return made
 
 
+def make_scene_of(task: SceneTask, settings: GenerationSettings) -> tuple[LabelledScene | None, float]:
+    """The scene of a task (None when nothing stayed on the table) and the CPU seconds it took.
+
+    The process keeps its world and its object sets for the next task.
+    """
+    started = time.process_time()
+    if "world" not in _kept:
+        _kept["world"] = PhysicsWorld()
+    key = (task.object_set, task.split)
+    if key not in _kept:
+        _kept[key] = ObjectSet.named(task.object_set).split(task.split)
+    scene = generate_scene(_kept["world"], task.kind, _kept[key], task.split, task.seed, settings)
+    return scene, time.process_time() - started
+
+
+def store(writer: DatasetWriter, task: SceneTask, scene: LabelledScene | None, cpu_s: float) -> SceneResult:
+    """Write a scene, if there is one; what became of its task."""
+    if scene is None:
+        return SceneResult(task, 0, 0, cpu_s)
+    writer.write(scene)
+    return SceneResult(task, len(scene.successes), int(scene.successes.sum()), cpu_s)
+
+
+# What a process keeps between scenes: its world, its object sets by name and split.
+_kept: dict[Any, Any] = {}
+
+
 def _results(plan: GenerationPlan, tasks: list[SceneTask], workers: int) -> Iterator[SceneResult]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers, initializer=_start_worker, initargs=(plan,)) as pool:
-        yield from pool.imap_unordered(_make_scene, tasks)
+        yield from pool.imap_unordered(_make_and_store, tasks)
 
 
-# What a worker process keeps between scenes.
-_worker: dict[str, Any] = {}
+def _results_of_cluster(
+    plan: GenerationPlan, tasks: list[SceneTask], workers: int, cluster: str
+) -> Iterator[SceneResult]:
+    from giga_sim.ray_generation import scenes_of_cluster
+
+    writer = DatasetWriter(plan.folder, _header(plan))
+    for task, scene, cpu_s in scenes_of_cluster(tasks, plan.settings, cluster, workers):
+        yield store(writer, task, scene, cpu_s)
 
 
 def _start_worker(plan: GenerationPlan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # and they never outlive it
     os.environ["OMP_NUM_THREADS"] = "1"
-    _worker.update(plan=plan, world=PhysicsWorld(), writer=DatasetWriter(plan.folder, _header(plan)), sets={})
+    _kept.update(settings=plan.settings, writer=DatasetWriter(plan.folder, _header(plan)))
 
 
-def _make_scene(task: SceneTask) -> SceneResult:
-    started = time.process_time()
-    sets: dict[tuple[str, Split], ObjectSet] = _worker["sets"]
-    key = (task.object_set, task.split)
-    if key not in sets:
-        sets[key] = ObjectSet.named(task.object_set).split(task.split)
-    settings = _worker["plan"].settings
-    scene = generate_scene(_worker["world"], task.kind, sets[key], task.split, task.seed, settings)
-    if scene is None:
-        return SceneResult(task, 0, 0, time.process_time() - started)
-    _worker["writer"].write(scene)
-    return SceneResult(task, len(scene.successes), int(scene.successes.sum()), time.process_time() - started)
+def _make_and_store(task: SceneTask) -> SceneResult:
+    return store(_kept["writer"], task, *make_scene_of(task, _kept["settings"]))
 
 
 def _header(plan: GenerationPlan) -> dict[str, Any]:

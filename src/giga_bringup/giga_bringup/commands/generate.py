@@ -18,7 +18,9 @@ SUMMARY = "make training data: scenes, grasps tried by a free hand, occupancy (r
 EXAMPLES = """  ./giga generate --scenes 200                          200 scenes of the parametric objects
   ./giga generate --scenes 4000 --workers 2 --minutes 60  as many of 4000 as fit in an hour; run it again to go on
   ./giga generate --objects parametric --objects 'objects/{scene}/train'
-                                                        the sets take turns; {scene} is pile or packed"""
+                                                        the sets take turns; {scene} is pile or packed
+  ./giga generate --distributed 10.0.0.5:6379 --scenes 20000
+                                                        on a Ray cluster; the scenes are written here"""
 
 PROGRESS_PERIOD_S = 5.0
 
@@ -35,38 +37,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--minutes", type=float, help="stop after this long; what is made stays")
+    parser.add_argument(
+        "--distributed",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="work on a Ray cluster: HOST:PORT, auto (one that runs here), or local (start one of --workers processes)",
+    )
+    parser.add_argument(
+        "--reference", action="store_true", help="try grasps the plain way: a hand loaded and removed each time (slow)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a folder that holds a data set (must exist)")
     parser.add_argument("--output", type=Path, help="folder (default $GIGA_DATA/first); one that exists is continued")
 
 
 def run(args: argparse.Namespace) -> int:
-    from giga_perception.dataset import DatasetError, default_dataset
+    from giga_perception.dataset import DatasetError, default_dataset, read_dataset_header
     from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset
     from giga_sim.label_generation import GenerationSettings
     from giga_sim.object_sets import ObjectSetError
+    from giga_sim.ray_generation import ClusterError
     from giga_sim.scenes import scene_kind
 
     if min(args.scenes, args.points, args.workers) < 1:
         raise UserError("--scenes, --points and --workers must be at least 1")
     folder = args.output or default_dataset()
     try:
+        if args.resume:
+            read_dataset_header(folder)
         plan = GenerationPlan(
             folder=folder,
             scene_count=args.scenes,
             kinds=tuple(scene_kind(name.strip()) for name in args.scene.split(",")),
             object_sets=tuple(args.objects or ["parametric"]),
             first_seed=args.seed,
-            settings=GenerationSettings(points_per_scene=args.points),
+            settings=GenerationSettings(points_per_scene=args.points, reference=args.reference),
         )
         check_plan(plan)
         progress = _Progress()
-        print(
-            f"Generating into {folder} ({args.workers} processes); Ctrl-C stops, the same command goes on.", flush=True
-        )
+        where = f"{args.workers} processes" if args.distributed is None else f"Ray cluster {args.distributed}"
+        print(f"Generating into {folder} ({where}); Ctrl-C stops, the same command goes on.", flush=True)
         # A plain kill ends it as Ctrl-C does; otherwise the workers would finish their scenes without it, and complain.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         time_limit_s = None if args.minutes is None else args.minutes * 60.0
-        made = generate_dataset(plan, workers=args.workers, time_limit_s=time_limit_s, report=progress)
-    except (ObjectSetError, DatasetError, ValueError) as error:
+        made = generate_dataset(
+            plan, workers=args.workers, time_limit_s=time_limit_s, report=progress, cluster=args.distributed
+        )
+    except (ObjectSetError, DatasetError, ClusterError, ValueError) as error:
         raise UserError(str(error)) from error
     print(f"{made} scenes made; {progress.summary()}")
     return 0
