@@ -98,7 +98,10 @@ def _print_row(name: str, figures: ComparisonFigures) -> None:
         f"  points a CPU second: fast {figures.fast_points_a_cpu_s:.1f}, "
         f"plain {figures.reference_points_a_cpu_s:.1f}, {figures.ratio:.1f} times as many"
     )
-    print(f"  outcomes that agree: {figures.agreement_percent:.2f} %")
+    print(
+        f"  outcomes that agree: {figures.agreement_percent:.2f} %; "
+        f"{figures.agreement_where_any_lifts_percent:.1f} % of the {figures.lifted_by_any} in which either lifts"
+    )
     rows = (
         ("fast", figures.fast_success_percent, figures.fast_success_interval),
         ("plain", figures.reference_success_percent, figures.reference_success_interval),

@@ -44,6 +44,8 @@ def test_figures_count_what_differs(scenes: list[SceneComparison]) -> None:
     opposite = replace(scene, fast=tuple(not success for success in scene.reference))
     figures = figures_of([opposite])
     assert figures.agreement_percent == 0.0
+    assert figures.lifted_by_any == figures.trials
+    assert figures.agreement_where_any_lifts_percent == 0.0
     assert figures.fast_success_percent == pytest.approx(100.0 - figures.reference_success_percent)
 
 

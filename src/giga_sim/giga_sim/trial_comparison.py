@@ -54,12 +54,17 @@ class SceneComparison:
 
 @dataclass(frozen=True)
 class ComparisonFigures:
-    """Over several scenes. Rates in per cent, with the ends of their 95 % intervals; speeds in points a CPU second."""
+    """Over several scenes. Rates in per cent, with the ends of their 95 % intervals; speeds in points a CPU second.
+
+    Most trials fail alike, so `agreement_where_any_lifts_percent` counts only those that one of both lifts in.
+    """
 
     scenes: int
     points: int
     trials: int
     agreement_percent: float
+    lifted_by_any: int
+    agreement_where_any_lifts_percent: float
     fast_success_percent: float
     fast_success_interval: tuple[float, float]
     reference_success_percent: float
@@ -101,7 +106,8 @@ def figures_of(scenes: Sequence[SceneComparison]) -> ComparisonFigures:
     drawn = counts[draws].sum(axis=1)
     rates = 100.0 * drawn[:, :2] / drawn[:, 2:]
     fast, reference, trials = counts.sum(axis=0)
-    same = sum(a == b for s in scenes for a, b in zip(s.fast, s.reference, strict=True))
+    pairs = [pair for s in scenes for pair in zip(s.fast, s.reference, strict=True)]
+    same, lifted_by_both, lifted_by_any = (sum(map(count, pairs)) for count in (_equal, all, any))
     points = sum(s.points for s in scenes)
     scene_s = sum(s.scene_cpu_s for s in scenes)
     differences = [d for s in scenes for d in s.width_differences_m]
@@ -115,6 +121,8 @@ def figures_of(scenes: Sequence[SceneComparison]) -> ComparisonFigures:
         points=points,
         trials=int(trials),
         agreement_percent=100.0 * same / trials,
+        lifted_by_any=lifted_by_any,
+        agreement_where_any_lifts_percent=100.0 * lifted_by_both / max(1, lifted_by_any),
         fast_success_percent=100.0 * fast / trials,
         fast_success_interval=interval(rates[:, 0]),
         reference_success_percent=100.0 * reference / trials,
@@ -152,6 +160,10 @@ def _compare_scene(
         fast_cpu_s=fast_s,
         reference_cpu_s=reference_s,
     )
+
+
+def _equal(pair: tuple[bool, bool]) -> bool:
+    return pair[0] == pair[1]
 
 
 def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
