@@ -19,11 +19,11 @@ from giga_sim.label_generation import (
     draw_surface_points,
     generate_scene,
     label_point,
-    middle_of_widest_run,
 )
 from giga_sim.object_sets import ObjectSet, ObjectSetError, split_of
 from giga_sim.physics_world import PhysicsWorld
 from giga_sim.scenes import make_scene
+from giga_sim.yaw_choice import middle_of_widest_run
 
 SETTINGS = GenerationSettings(points_per_scene=4)
 
@@ -55,7 +55,7 @@ def test_a_label_approaches_against_the_normal_within_the_fingers_reach() -> Non
         return TrialOutcome(TrialEnd.LIFTED, 0.03, 1) if len(tried) in (2, 3, 4) else TrialOutcome(TrialEnd.LOST)
 
     label_point(trial, point, normal, rng, labels)
-    assert len(tried) == 5  # the sixth yaw is the first one turned by 180 degrees
+    assert len(tried) == 6
     assert labels.successes == [True]
     assert labels.widths_m == [0.03]
     rotation = Rotation.from_quat(labels.rotations_xyzw[0])

@@ -20,13 +20,9 @@ class ApproachSweep:
     Made for a scene that does not move while this is asked.
     """
 
-    def __init__(self, world: PhysicsWorld, length_m: float, short_of_m: float, margin_m: float) -> None:
-        """length_m: from the pre-grasp to the grasp; the sweep ends `short_of_m` before the grasp.
-
-        margin_m: bodies this near count as met; less than BOX_SLACK_M.
-        """
+    def __init__(self, world: PhysicsWorld, length_m: float, short_of_m: float) -> None:
+        """length_m: from the pre-grasp to the grasp; the sweep ends `short_of_m` before the grasp."""
         self._client = client = world.client
-        self._margin_m = margin_m
         self._bodies = (*world.immovable, *world.objects)
         boxes = np.array([client.getAABB(body) for body in self._bodies]).reshape(-1, 2, 3)
         self._lower, self._upper = boxes[:, 0] - BOX_SLACK_M, boxes[:, 1] + BOX_SLACK_M
@@ -41,11 +37,15 @@ class ApproachSweep:
             client.setCollisionFilterGroupMask(part, -1, 0, 0)  # asked, never pushed against
             self._parts.append((part, swept))
 
-    def meets_anything(self, T_workspace_grasp: RigidTransform) -> bool:
-        """Whether the way to this pose of the grasp origin meets an object or an immovable box."""
+    def clearance_m(self, T_workspace_grasp: RigidTransform, met_m: float, clear_m: float) -> float:
+        """The distance between the way to this pose of the grasp origin and the nearest object or immovable box.
+
+        inf beyond `clear_m` (at most BOX_SLACK_M). The first body as near as `met_m` ends the search.
+        """
         position = T_workspace_grasp.translation
         rotation = T_workspace_grasp.rotation
         matrix, quaternion = rotation.as_matrix(), rotation.as_quat().tolist()
+        nearest = float("inf")
         for part, corners in self._parts:
             swept = corners @ matrix.T + position
             near = np.all((swept.min(axis=0) <= self._upper) & (swept.max(axis=0) >= self._lower), axis=1)
@@ -53,6 +53,8 @@ class ApproachSweep:
                 continue
             self._client.resetBasePositionAndOrientation(part, position.tolist(), quaternion)
             for index in np.flatnonzero(near):
-                if self._client.getClosestPoints(part, self._bodies[index], self._margin_m):
-                    return True
-        return False
+                for found in self._client.getClosestPoints(part, self._bodies[index], clear_m):
+                    nearest = min(nearest, found[8])
+                if nearest <= met_m:
+                    return nearest
+        return nearest

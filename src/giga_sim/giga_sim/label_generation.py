@@ -13,7 +13,7 @@ from scipy.spatial.transform import RigidTransform, Rotation
 from giga_perception.camera import PinholeCamera
 from giga_perception.dataset import LabelledScene, occupancy_points_m
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
-from giga_sim.grasp_trial import TrialOutcome
+from giga_sim.grasp_trial import TrialEnd, TrialOutcome
 from giga_sim.gripper_hand import GripperHand
 from giga_sim.label_trials import LabelTrials
 from giga_sim.object_sets import ObjectSet, Split
@@ -21,10 +21,10 @@ from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.reference_trials import ReferenceTrials
 from giga_sim.scenes import SceneKind, draw_object_count, make_scene
 from giga_sim.side_view_camera import CAMERA, look_at, render_depth, side_view, visible_surface
+from giga_sim.yaw_choice import YAW_COUNT, middle_of_widest_run, next_yaw
 
 FINGER_DEPTH_M = 0.05
 DEPTH_MARGIN = 0.1
-YAW_COUNT = 6
 LEAST_NORMAL_Z = -0.1
 # The surface that points are drawn from is what this many views around the workspace see, as if fused.
 SURFACE_VIEW_COUNT = 6
@@ -52,8 +52,8 @@ class PointLabels:
     rotations_xyzw: list[NDArray[np.float64]] = field(default_factory=list)
     widths_m: list[float] = field(default_factory=list)
     successes: list[bool] = field(default_factory=list)
-    trials: list[TrialOutcome] = field(default_factory=list)
-    """How each yaw ended, six a point."""
+    trials: list[TrialOutcome | None] = field(default_factory=list)
+    """How each yaw ended, six a point; None for one that was not tried, since the label does not depend on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,8 @@ def generate_scene(
     prepared = prepare_scene(world, kind, objects, seed, settings.points_per_scene)
     if prepared is None:
         return None
-    trial: Trial = ReferenceTrials(world) if settings.reference else LabelTrials(world, GripperHand(world))
-    labels = label_points(trial, prepared, every_yaw=settings.reference)
+    trial = ReferenceTrials(world) if settings.reference else LabelTrials(world, GripperHand(world))
+    labels = label_points(trial, prepared)
     return LabelledScene(
         seed=seed,
         scene=kind,
@@ -117,11 +117,15 @@ def prepare_scene(
     return PreparedScene(names, depth_m, occupancy, points_m, normals, rng) if len(points_m) else None
 
 
-def label_points(trial: Trial, scene: PreparedScene, *, every_yaw: bool = False) -> PointLabels:
-    """Label all points of a scene. every_yaw: try the last yaw, too, which is the first one turned by 180 degrees."""
+def label_points(trial: Trial, scene: PreparedScene, *, only_what_decides: bool = True) -> PointLabels:
+    """Label all points of a scene.
+
+    only_what_decides: of a trial that can tell blocked grasps beforehand (LabelTrials), leave out those yaws that the
+    label does not depend on. Others try all six yaws, though the last is the first one turned by 180 degrees.
+    """
     rng, labels = deepcopy(scene.rng), PointLabels()
     for point, normal in zip(scene.points_m, scene.normals, strict=True):
-        label_point(trial, point, normal, rng, labels, every_yaw=every_yaw)
+        label_point(trial, point, normal, rng, labels, only_what_decides=only_what_decides)
     return labels
 
 
@@ -153,36 +157,37 @@ def label_point(
     rng: np.random.Generator,
     labels: PointLabels,
     *,
-    every_yaw: bool = False,
+    only_what_decides: bool = True,
 ) -> None:
     """Try six yaws at a surface point and append the label: the middle of the widest run of successes, or a failure."""
     depth_m = rng.uniform(-DEPTH_MARGIN, 1.0 + DEPTH_MARGIN) * FINGER_DEPTH_M
     centre = point_m + depth_m * normal
     frame = _frame_along(-normal)
     turned = [frame * Rotation.from_euler("z", yaw) for yaw in np.linspace(0.0, np.pi, YAW_COUNT)]
-    # The last yaw turns the first by 180 degrees: the same grasp of a symmetric hand.
-    tried = turned if every_yaw else turned[:-1]
-    outcomes = [trial(RigidTransform.from_components(centre, rotation)) for rotation in tried]
-    if not every_yaw:
-        outcomes.append(outcomes[0])
-    index = middle_of_widest_run([outcome.success for outcome in outcomes])
+    grasps = [RigidTransform.from_components(centre, rotation) for rotation in turned]
+    if isinstance(trial, LabelTrials) and only_what_decides:
+        outcomes = _outcomes_that_decide(trial, grasps)
+    else:
+        outcomes = [trial(grasp) for grasp in grasps]
+    index = middle_of_widest_run([outcome is not None and outcome.success for outcome in outcomes])
+    chosen = None if index is None else outcomes[index]
     labels.centres_m.append(centre)
     labels.rotations_xyzw.append(turned[index or 0].as_quat())
-    labels.widths_m.append(outcomes[index].width_m if index is not None else 0.0)
+    labels.widths_m.append(chosen.width_m if chosen is not None else 0.0)
     labels.successes.append(index is not None)
     labels.trials.extend(outcomes)
 
 
-def middle_of_widest_run(successes: list[bool]) -> int | None:
-    """The index in the middle of the longest run of successes (the first of equals); None without any."""
-    best: range | None = None
-    start = 0
-    for index, success in enumerate([*successes, False]):
-        if not success:
-            if index > start and (best is None or index - start > len(best)):
-                best = range(start, index)
-            start = index + 1
-    return best[len(best) // 2] if best is not None else None
+def _outcomes_that_decide(trials: LabelTrials, grasps: list[RigidTransform]) -> list[TrialOutcome | None]:
+    """The outcomes of six yaws; None for those that the label does not depend on.
+
+    The last yaw turns the first by 180 degrees: the same grasp of a symmetric hand.
+    """
+    blocked = TrialOutcome(TrialEnd.APPROACH_BLOCKED)
+    outcomes: list[TrialOutcome | None] = [blocked if trials.is_blocked(grasp) else None for grasp in grasps[:-1]]
+    while (yaw := next_yaw(tuple(None if end is None else end.success for end in outcomes))) is not None:
+        outcomes[yaw] = trials.try_unblocked(grasps[yaw])
+    return [*outcomes, outcomes[0]]
 
 
 def occupied(world: PhysicsWorld, points_m: NDArray[np.float32]) -> NDArray[np.bool_]:

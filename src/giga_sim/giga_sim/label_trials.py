@@ -2,8 +2,9 @@
 
 The outcomes are those of the plain trial (reference_trial.py), for a fraction of its time:
 
-* Any contact before the fingers close is a failure, so the approach moves nothing: geometry settles it, and physics
-  begins at its end, with the hand where its holder has pulled it and as fast as it then is.
+* Any contact before the fingers close is a failure, so the approach moves nothing: geometry settles it, and where that
+  is too close to call, the physics engine's contacts do. Physics begins at the end of the approach, with the hand where
+  its holder has pulled it and as fast as it then is.
 * The retreat begins when the fingers stand still.
 * It ends when the object moves with the hand and touches nothing else, or when the fingers have shut.
 """
@@ -35,8 +36,12 @@ from giga_sim.physics_world import STEP_RATE_HZ, PhysicsWorld
 LAG_M = SPEED_M_S / STEP_RATE_HZ * (1.0 / HOLDER_ERP - 1.0)
 # The contacts of a step are those of the place before it, so the last place of the approach is never asked about.
 UNSEEN_M = SPEED_M_S / STEP_RATE_HZ
-# PyBullet reports contacts between surfaces that are still about so far apart.
-CONTACT_MARGIN_M = 0.001
+# PyBullet reports contacts between surfaces that are still a little apart, by an amount that depends on their sizes:
+# always below the first of these distances, never above the second.
+SURELY_MET_M = 0.0006
+SURELY_CLEAR_M = 0.0025
+# The places of the approach whose contacts are then asked for: every so many steps, 1.7 mm.
+LOOK_STEPS = 4
 # A third of what settles a scene. Outcomes against plain trials stay what they are (99.6 %), at half the time.
 SOLVER_ITERATIONS = 50
 CHECK_STEPS = 4
@@ -58,13 +63,31 @@ class LabelTrials:
         self._world, self._hand = world, hand
         world.set_solver_iterations(SOLVER_ITERATIONS)
         hand.teleport(PARKED)
-        self._sweep = ApproachSweep(world, PRE_GRASP_DISTANCE_M, LAG_M + UNSEEN_M, CONTACT_MARGIN_M)
+        self._sweep = ApproachSweep(world, PRE_GRASP_DISTANCE_M, LAG_M + UNSEEN_M)
         self._untouched = world.client.saveState()
 
     def __call__(self, T_workspace_grasp: RigidTransform) -> TrialOutcome:
         """Try a grasp, given by the pose of VGN's grasp origin."""
-        if self._sweep.meets_anything(T_workspace_grasp):
+        if self.is_blocked(T_workspace_grasp):
             return TrialOutcome(TrialEnd.APPROACH_BLOCKED)
+        return self.try_unblocked(T_workspace_grasp)
+
+    def is_blocked(self, T_workspace_grasp: RigidTransform) -> bool:
+        """Whether the open hand would touch anything at the pre-grasp or on the approach. Costs next to nothing."""
+        clearance_m = self._sweep.clearance_m(T_workspace_grasp, SURELY_MET_M, SURELY_CLEAR_M)
+        if clearance_m <= SURELY_MET_M or clearance_m > SURELY_CLEAR_M:
+            return clearance_m <= SURELY_MET_M
+        forwards = T_workspace_grasp.rotation.as_matrix()[:, 2]
+        T_workspace_pre = RigidTransform.from_translation(-PRE_GRASP_DISTANCE_M * forwards) * T_workspace_grasp
+        seen_m = PRE_GRASP_DISTANCE_M - LAG_M - UNSEEN_M
+        self._hand.teleport(T_workspace_pre)
+        places = self._hand.path(T_workspace_pre, seen_m * forwards, steps_for(seen_m) // LOOK_STEPS)
+        touches = any(self._hand.touches_at(place) for place in places)
+        self._world.client.restoreState(self._untouched)
+        return touches
+
+    def try_unblocked(self, T_workspace_grasp: RigidTransform) -> TrialOutcome:
+        """Close and retreat, where the approach is known not to be blocked."""
         forwards = T_workspace_grasp.rotation.as_matrix()[:, 2]
         self._hand.teleport(RigidTransform.from_translation(-LAG_M * forwards) * T_workspace_grasp)
         self._hand.set_velocity(SPEED_M_S * forwards)
