@@ -30,10 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="when nothing reaches the threshold, the best above 0.5")
     parser.add_argument("--resolution", type=int, default=40, help="grasp centres a side (default 40; 60 is GIGA (HR))")
     parser.add_argument(
+        "--mode",
+        choices=("auto", "plain", "fast", "careful"),
+        default="auto",
+        help="beyond the network's answer: nothing, a second look, or all that helps (auto = fast if there is a judge)",
+    )
+    parser.add_argument(
         "--averaging",
         choices=("none", "mirror", "turn"),
-        default="none",
-        help="average the network over images of the scene: its mirror image, or eight (default none)",
+        help="average the network over images of the scene: its mirror image, or eight (default: the mode's)",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--json", type=Path, help="write the results there")
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         out_threshold=args.out_threshold,
         resolution=args.resolution,
         best_forced=args.force,
+        mode=args.mode,
         averaging=args.averaging,
     )
     rounds: list[RoundResult] = []
@@ -103,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
             "out_threshold": args.out_threshold,
             "best_forced": args.force,
             "resolution": args.resolution,
+            "mode": args.mode,
             "averaging": args.averaging,
             "gsr_percent": rates.gsr,
             "gsr_interval_percent": rates.gsr_interval,

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception import grasp_selection
-from giga_perception.augmentation import AUGMENTATIONS
 from giga_perception.camera import DepthView
 from giga_perception.compute_device import usable_device
+from giga_perception.detection_mode import mode_named
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
+from giga_perception.grasp_judge import CANDIDATE_QUALITY, SecondLook
+from giga_perception.judge_file import judge_path, load_judge
 from giga_perception.scene_query import GraspNetwork, SceneQuery
 from giga_perception.selection_policy import SelectionPolicy, best_first, ordered
-from giga_perception.symmetric_average import SymmetricAverage
+from giga_perception.symmetric_average import SymmetricAverage, averaged
 from giga_perception.tsdf import TSDF_RESOLUTION, TsdfGrid, fuse
 from giga_perception.weights import load_model, model_name, model_path
 from giga_perception.workspace import WORKSPACE_SIZE_M
@@ -85,6 +87,7 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
+        second_look: SecondLook | None = None,
     ) -> None:
         """A detector for this network.
 
@@ -92,6 +95,7 @@ class GraspDetector:
         threshold: least quality of a grasp, 0 to 1. out_threshold: TSDF value above which a voxel is in front of a
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
         grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
+        second_look: what judges the network's candidates anew; their qualities are then its probabilities.
         Raises ValueError for values out of range, and for a network without grasp heads or of another resolution.
         """
         if not model.has_grasps:
@@ -112,6 +116,7 @@ class GraspDetector:
         self.out_threshold = out_threshold
         self.best_forced = best_forced
         self.policy = policy
+        self.second_look = second_look
         self.model = model
 
     @classmethod
@@ -124,33 +129,35 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
-        averaging: str = "none",
+        mode: str = "auto",
+        averaging: str | None = None,
         device: str = "cpu",
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        averaging: a name of `augmentation.AUGMENTATIONS`. The network is asked about the scene and these images of it:
-        twice the time for "mirror", eight times for "turn".
+        mode: a name of `detection_mode.MODES`, what is done beyond the network's own answer; "auto" is "fast" for a
+        model with a judge beside it (`giga judge`), else "plain". averaging: in place of the mode's, a name of
+        `augmentation.AUGMENTATIONS`: the network is asked about these images of the scene too.
         device: where the network runs, as torch calls it ("cpu", "cuda").
-        Raises giga_perception.ModelFileError when the file cannot be used, ValueError when there is no such device.
+        Raises giga_perception.ModelFileError when a file cannot be used, ValueError for an unknown mode or device.
         """
-        if averaging not in AUGMENTATIONS:
-            raise ValueError(f"averaging over '{averaging}' is unknown: say one of {', '.join(AUGMENTATIONS)}")
         path = model_path(path)
         network, card = load_model(path)
         if device != "cpu":
             network = network.to(usable_device(device))
-        model: GraspNetwork = network
-        if averaging != "none":
-            model = SymmetricAverage(network, AUGMENTATIONS[averaging])
+        chosen = mode_named(mode, has_judge=judge_path(path).is_file())
+        second_look = None
+        if chosen.second_look:
+            second_look = SecondLook(load_judge(judge_path(path), network), refine=chosen.refine)
         return cls(
-            model,
+            averaged(network, averaging or chosen.averaging),
             model_name=model_name(path, card),
             resolution=resolution,
             threshold=threshold,
             out_threshold=out_threshold,
             best_forced=best_forced,
             policy=policy,
+            second_look=second_look,
         )
 
     def detect(self, views: Sequence[DepthView]) -> Detection:
@@ -193,17 +200,23 @@ class GraspDetector:
 
         allowed = inside & grasp_selection.width_is_valid(width)
         quality = np.where(allowed, grasp_selection.smoothed(quality), np.float32(0))
+        least = min(self.threshold, FORCED_QUALITY) if self.best_forced else self.threshold
+        if self.second_look is not None:
+            least = min(least, CANDIDATE_QUALITY)
+        centres = grasp_selection.suppress_non_maxima(quality, least)
+        candidates_start = time.perf_counter()
+        candidates = self._grasps(centres, self._rotations(scene, centres), width, quality)
         best_quality = float(quality.max())
+        if self.second_look is not None and scene is not None:
+            candidates = self.second_look(scene, candidates)
+            best_quality = candidates[0].quality if candidates else best_quality
+        network_ms += _ms_since(candidates_start)
         forced = self.best_forced and best_quality < self.threshold
         threshold = min(self.threshold, FORCED_QUALITY) if forced else self.threshold
-        centres = grasp_selection.suppress_non_maxima(quality, threshold)
-        if forced:
-            centres = centres[:1]
-        rotation_start = time.perf_counter()
-        rotations = self._rotations(scene, centres)
-        rotation_ms = _ms_since(rotation_start)
-        grasps = ordered(self._grasps(centres, rotations, width, quality), self.policy)
+        good = tuple(grasp for grasp in candidates if grasp.quality >= threshold)
+        grasps = ordered(good[:1] if forced else good, self.policy)
 
+        asked = threshold if self.second_look is None else least  # of the network's own qualities
         report = DetectionCounts(
             model=self.model_name,
             voxels_total=tsdf.value.size,
@@ -212,13 +225,15 @@ class GraspDetector:
             centres_near_surface=int(np.count_nonzero(near)),
             centres_in_bounds=len(kept),
             centres_width_valid=int(np.count_nonzero(allowed)),
-            above_threshold=int(np.count_nonzero(allowed & (quality >= threshold))),
+            above_threshold=int(
+                np.count_nonzero(allowed & (quality >= (threshold if self.second_look is None else least)))
+            ),
             after_nms=len(grasps),
             after_region=len(grasps),
             quality_threshold=threshold,
             best_quality=best_quality,
-            network_ms=network_ms + rotation_ms,
-            selection_ms=_ms_since(start) - network_ms - rotation_ms,
+            network_ms=network_ms,
+            selection_ms=_ms_since(start) - network_ms,
             total_ms=_ms_since(start),
         )
         return Detection(grasps, replace(report, message=_why_none(report)), quality, tsdf)
@@ -278,7 +293,7 @@ def _why_none(report: DetectionCounts) -> str:
         return "every centre near a surface lies at the border of the workspace or below the table's margin"
     if report.centres_width_valid == 0:
         return "the network predicts no width that the hand can hold, at any centre near a surface"
-    if report.above_threshold == 0:
+    if report.after_nms == 0:
         return (
             f"no grasp reaches the quality threshold of {report.quality_threshold:.2f}, "
             f"the best has {report.best_quality:.2f}"

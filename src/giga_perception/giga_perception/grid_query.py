@@ -106,6 +106,7 @@ class GridSceneQuery:
     def __init__(self, model: Giga, planes: Tensor, resolution: int) -> None:
         """planes: [3, C, R, R] of one scene (`Giga.encode(...)[0]`). resolution: points along each side of the grid."""
         self._model = model
+        self._planes = planes
         self._grid = GridQuery(planes, lower_corner_coordinates(resolution))
 
     def quality(self, voxels: VoxelIndices) -> FloatArray:
@@ -122,6 +123,16 @@ class GridSceneQuery:
         """[N, 4], unit quaternions x, y, z, w."""
         raw = self._grid.ask(self._model.decoder_rot, voxels)
         answers: FloatArray = functional.normalize(raw, dim=-1).cpu().numpy()
+        return answers
+
+    @torch.no_grad()
+    def occupancy(self, points: FloatArray) -> FloatArray:
+        """[N] logits of occupancy at cube coordinates [N, 3]. Raises ValueError for a model without geometry."""
+        logits = [
+            self._model.occupancy_logits(self._planes[None], chunk[None])[0]
+            for chunk in torch.from_numpy(points).to(self._planes.device).split(_CHUNK)
+        ]
+        answers: FloatArray = torch.cat(logits).cpu().numpy() if logits else np.zeros(0, dtype=np.float32)
         return answers
 
 

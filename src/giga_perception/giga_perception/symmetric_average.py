@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from giga_perception.augmentation import IDENTITY, CubeSymmetry
+from giga_perception.augmentation import AUGMENTATIONS, IDENTITY, CubeSymmetry
+from giga_perception.grid_query import GridSceneQuery
 from giga_perception.scene_query import FloatArray, GraspNetwork, SceneQuery, VoxelIndices
 
 # Answers for an orientation further than this from the scene's own mean another grasp, and are not mixed with it.
@@ -57,6 +58,13 @@ class SymmetricAverage:
         return AveragedQuery(queries, self.symmetries, resolution)
 
 
+def averaged(network: GraspNetwork, averaging: str) -> GraspNetwork:
+    """The network averaged over a name of `augmentation.AUGMENTATIONS`; itself for "none". Raises ValueError."""
+    if averaging not in AUGMENTATIONS:
+        raise ValueError(f"averaging over '{averaging}' is unknown: say one of {', '.join(AUGMENTATIONS)}")
+    return network if averaging == "none" else SymmetricAverage(network, AUGMENTATIONS[averaging])
+
+
 class AveragedQuery:
     """The `SceneQuery` of a scene seen through several symmetries."""
 
@@ -90,6 +98,13 @@ class AveragedQuery:
             total[known] += np.where(same[:, None], np.sign(aligned)[:, None] * quaternions, 0.0)
         mean: FloatArray = (total / np.linalg.norm(total, axis=1, keepdims=True)).astype(np.float32)
         return mean
+
+    def occupancy(self, points: FloatArray) -> FloatArray:
+        """[N] logits of occupancy at cube coordinates [N, 3], of the scene as it is; as the network's own."""
+        first = self._queries[0]
+        if not isinstance(first, GridSceneQuery):
+            raise ValueError("the averaged network predicts no occupancy")
+        return first.occupancy(points)
 
     def _mean(self, heads: Sequence[Callable[[VoxelIndices], FloatArray]], voxels: VoxelIndices) -> FloatArray:
         total = np.zeros(len(voxels), dtype=np.float32)

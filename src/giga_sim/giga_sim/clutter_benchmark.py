@@ -43,7 +43,8 @@ class ClutterSettings:
     out_threshold: float
     resolution: int
     best_forced: bool
-    averaging: str = "none"
+    mode: str = "auto"
+    averaging: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ def _start_worker(settings: ClutterSettings) -> None:
         threshold=settings.threshold,
         out_threshold=settings.out_threshold,
         best_forced=settings.best_forced,
+        mode=settings.mode,
         averaging=settings.averaging,
     )
     world = PhysicsWorld()

@@ -1,0 +1,120 @@
+"""`giga judge`: teach a model to look twice at its own grasps, by trying them in simulation."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from giga_bringup.errors import UserError
+
+SUMMARY = "teach a model to look twice at its own grasps: tries them in simulation, learns which hold (resumable)"
+EXAMPLES = """  ./giga judge                                   for the shipped weights, 1000 scenes
+  ./giga judge --model runs/giga/giga.safetensors --scenes 2000
+  ./giga judge --scenes 2000                     again after an interruption: goes on where it stopped"""
+
+SCENES_A_FILE = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, help="model file (default: $GIGA_MODEL, or else the shipped weights)")
+    parser.add_argument("--scenes", type=int, default=1000, help="scenes to try grasps in (default 1000)")
+    parser.add_argument("--objects", default="parametric", help="'parametric' or a folder of URDFs (training split)")
+    parser.add_argument("--seed", type=int, default=1_000_000, help="seed of the first scene (default 1000000)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--trials", type=Path, help="folder of the trials (default $GIGA_DATA/judge/FINGERPRINT)")
+    parser.add_argument("--output", type=Path, help="judge file (default: beside the model, NAME.judge.safetensors)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from giga_perception.dataset import data_root
+    from giga_perception.grasp_judge import JudgeInput
+    from giga_perception.judge_file import fingerprint, judge_path, save_judge
+    from giga_perception.judge_training import train_judge
+    from giga_perception.network import Giga
+    from giga_perception.source_commit import source_commit
+    from giga_perception.weights import ModelFileError, load_model, model_path
+    from giga_sim.object_sets import ObjectSet, ObjectSetError
+
+    if min(args.scenes, args.workers) < 1:
+        raise UserError("--scenes and --workers must be at least 1")
+    path = model_path(args.model)
+    try:
+        model, _ = load_model(path)
+        ObjectSet.named(args.objects).split("train")
+    except (ModelFileError, ObjectSetError) as error:
+        raise UserError(str(error)) from error
+    if not isinstance(model, Giga) or not (model.has_grasps and model.has_geometry):
+        raise UserError(
+            f"{path} is a {model.kind}: a judge looks at grasps and geometry, so it needs giga or giga-detach"
+        )
+    folder = args.trials or data_root() / "judge" / fingerprint(model)[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_missing(args, path, folder)
+
+    first, last = args.seed, args.seed + args.scenes
+    files = [file for file in sorted(folder.glob("trials_*.npz")) if first <= int(file.stem.split("_")[1]) < last]
+    loaded = [dict(np.load(file)) for file in files]
+    patches, features, successes, scenes = (
+        np.concatenate([part[name] for part in loaded]) for name in ("patches", "features", "successes", "scenes")
+    )
+    print(
+        f"{len(successes)} trials in {len(np.unique(scenes))} scenes, {100.0 * successes.mean():.1f} % held; learning"
+    )
+    seen = JudgeInput(patches.astype(np.float32) / np.float32(255.0), features)
+    judge, figures = train_judge(seen, successes, scenes)
+    output = args.output or judge_path(path)
+    card = {
+        "trials": str(figures.trials),
+        "objects": "/".join(Path(args.objects).parts[-3:]),
+        "seeds": f"{first} to {last - 1}",
+        "commit": source_commit(),
+        "held_back_auc": f"{figures.judge_auc:.3f}",
+    }
+    save_judge(output, judge, model, card)
+    print("  on scenes held back        network   judge")
+    print(f"  area under the ROC curve   {figures.quality_auc:7.3f} {figures.judge_auc:7.3f}")
+    print(
+        f"  first choice holds         {100 * figures.quality_first_choice:6.1f}% "
+        f"{100 * figures.judge_first_choice:6.1f}%"
+    )
+    print(f"written to {output}")
+    return 0
+
+
+def _make_missing(args: argparse.Namespace, model: Path, folder: Path) -> None:
+    """Make the trials that the folder lacks, in files of SCENES_A_FILE scenes, each written whole or not at all."""
+    import numpy as np
+
+    from giga_sim.judge_trials import JudgedTrials, make_trials
+
+    started = time.monotonic()
+    starts = range(args.seed, args.seed + args.scenes, SCENES_A_FILE)
+    missing = [start for start in starts if not (folder / f"trials_{start}.npz").is_file()]
+    if missing:
+        print(f"Trying grasps in {len(missing) * SCENES_A_FILE} scenes into {folder}; Ctrl-C stops, again goes on.")
+    seeds = [seed for start in missing for seed in range(start, min(start + SCENES_A_FILE, args.seed + args.scenes))]
+    made: dict[int, dict[int, JudgedTrials | None]] = {start: {} for start in missing}
+    done = 0
+    for seed, trials in make_trials(model, args.objects, "mirror", seeds, args.workers) if seeds else ():
+        start = args.seed + (seed - args.seed) // SCENES_A_FILE * SCENES_A_FILE
+        made[start][seed] = trials
+        if len(made[start]) < min(SCENES_A_FILE, args.seed + args.scenes - start):
+            continue
+        present = [(seed, found) for seed, found in sorted(made.pop(start).items()) if found is not None]
+        if present:
+            temporary = folder / f".trials_{start}.tmp.npz"
+            np.savez_compressed(
+                temporary,
+                patches=np.concatenate([found.patches for _, found in present]),
+                features=np.concatenate([found.features for _, found in present]),
+                successes=np.concatenate([found.successes for _, found in present]),
+                scenes=np.concatenate([np.full(len(found), seed) for seed, found in present]),
+            )
+            os.replace(temporary, folder / f"trials_{start}.npz")
+        done += 1
+        minutes = (time.monotonic() - started) / 60.0
+        print(f"  {done}/{len(missing)} files, {minutes / done * (len(missing) - done):.0f} min to go", flush=True)

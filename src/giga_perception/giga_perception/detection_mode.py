@@ -1,0 +1,34 @@
+"""How much is done to find good grasps: the network alone, a second look at its candidates, or all that helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DetectionMode:
+    """averaging: the images of the scene that the network is asked about, a name of `augmentation.AUGMENTATIONS`.
+
+    second_look: a judge looks at each candidate (`grasp_judge`). refine: it also chooses among shifted and turned ones.
+    """
+
+    averaging: str = "none"
+    second_look: bool = False
+    refine: bool = False
+
+
+MODES = {
+    "plain": DetectionMode(),
+    "fast": DetectionMode(second_look=True),
+    "careful": DetectionMode(averaging="mirror", second_look=True, refine=True),
+}
+MODE_NAMES = ("auto", *MODES)
+
+
+def mode_named(name: str, *, has_judge: bool) -> DetectionMode:
+    """The mode of this name; "auto" is "fast" where the model has a judge, else "plain". Raises ValueError."""
+    if name == "auto":
+        return MODES["fast" if has_judge else "plain"]
+    if name not in MODES:
+        raise ValueError(f"mode '{name}' is unknown: say one of {', '.join(MODE_NAMES)}")
+    return MODES[name]
