@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from giga_perception.detection import DetectionCounts
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.table_watch import TableState
 
 _STALE_AFTER_S = 3.0

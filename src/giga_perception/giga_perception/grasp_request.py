@@ -8,7 +8,8 @@ import numpy as np
 from giga_msgs.srv import DetectGrasps
 from scipy.spatial.transform import RigidTransform
 
-from giga_perception.detection import Detection, DetectionCounts
+from giga_perception.detection import Detection
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.grasp import Grasp
 from giga_perception.oriented_box import OrientedBox
 from giga_perception.transform_messages import transform_from_pose

@@ -7,7 +7,7 @@ import time
 from rclpy.node import Node
 
 from giga_perception.depth_topics import DepthTopics
-from giga_perception.detection import DetectionCounts
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.diagnostic_messages import CameraState, NodeState
 from giga_perception.observed_scene import SceneUnavailableError
 from giga_perception.perception_inputs import PerceptionInputs

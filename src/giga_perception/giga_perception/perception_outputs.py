@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,16 @@ class PerceptionOutputs:
             self._changed.notify()
 
     def _paint(self) -> None:
+        while not self._closed:
+            try:
+                self._paint_what_is_wanted()
+            except Exception as error:  # noqa: BLE001 (it would end this thread)
+                if not self._node.context.ok():
+                    return  # the process is ending, and its publishers have ended before it
+                told(self._node, "the making of a picture", error)
+                time.sleep(_LATECOMER_PERIOD_S)
+
+    def _paint_what_is_wanted(self) -> None:
         while True:
             with self._changed:
                 if self._closed:
@@ -126,11 +137,8 @@ class PerceptionOutputs:
                     self._changed.wait(_LATECOMER_PERIOD_S)
                 wanted = [(picture, picture.subject) for picture in self._wanted()]
             for picture, subject in wanted:
-                try:
-                    picture.publisher.publish(picture.message(subject))
-                except Exception as error:  # noqa: BLE001 (it would end this thread)
-                    told(self._node, "the making of a picture", error)
                 picture.published = subject
+                picture.publisher.publish(picture.message(subject))
 
     def _wanted(self) -> list[_Picture]:
         """What has changed since it was last published and has somebody who listens."""

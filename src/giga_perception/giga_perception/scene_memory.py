@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from giga_perception.detection import Detection, DetectionCounts, GraspDetector
+from giga_perception.detection import Detection, GraspDetector
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.observed_scene import ObservedScene
 from giga_perception.perception_parameters import PerceptionParameters
 from giga_perception.selection_policy import policy_named

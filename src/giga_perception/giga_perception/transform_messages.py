@@ -11,9 +11,12 @@ _UNIT_LENGTH_TOLERANCE = 0.01
 
 def pose_message(transform: RigidTransform) -> Pose:
     """A pose with the transform's translation (metres) and rotation."""
-    x, y, z = (float(value) for value in transform.translation)
-    qx, qy, qz, qw = (float(value) for value in transform.rotation.as_quat())
-    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+    return _pose(transform.translation.tolist(), transform.rotation.as_quat().tolist())
+
+
+def pose_messages(transforms: RigidTransform) -> list[Pose]:
+    """The poses of a stack [N] of transforms."""
+    return list(map(_pose, transforms.translation.tolist(), transforms.rotation.as_quat().tolist()))
 
 
 def transform_from_pose(pose: Pose) -> RigidTransform:
@@ -24,6 +27,12 @@ def transform_from_pose(pose: Pose) -> RigidTransform:
 def transform_from_message(transform: Transform) -> RigidTransform:
     """The transform of a geometry_msgs/Transform; raises ValueError as `transform_from_pose` does."""
     return _rigid(transform.translation, transform.rotation)
+
+
+def _pose(position_m: list[float], quaternion: list[float]) -> Pose:
+    x, y, z = position_m
+    qx, qy, qz, qw = quaternion
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
 
 
 def _rigid(translation: object, rotation: Quaternion) -> RigidTransform:
