@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from scipy.spatial.transform import RigidTransform, Rotation
 from table_scene import table_view
 
-from giga_perception.detection import DetectionCounts
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.diagnostic_messages import CameraState, NodeState, perception_diagnostics
 from giga_perception.observed_scene import ObservedScene
 from giga_perception.table_watch import LEAST_LOOKS, TableState, TableWatch

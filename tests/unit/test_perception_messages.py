@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from giga_perception.cloud_messages import cloud_message
-from giga_perception.detection import DetectionCounts
+from giga_perception.detection_report import DetectionCounts
 from giga_perception.grasp import Grasp
 from giga_perception.grasp_messages import grasp_array_message, grasp_from_message, report_message
 from giga_perception.marker_messages import grasp_markers

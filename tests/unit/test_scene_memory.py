@@ -10,10 +10,10 @@ import pytest
 from scipy.spatial.transform import RigidTransform, Rotation
 from table_scene import BOXES, made_model, table_view
 
-from giga_perception.detection import Detection, GraspDetector
-from giga_perception.oriented_box import OrientedBox
 from giga_perception.camera import DepthView
+from giga_perception.detection import Detection, GraspDetector
 from giga_perception.observed_scene import ObservedScene
+from giga_perception.oriented_box import OrientedBox
 from giga_perception.perception_parameters import TABLE, perception_parameters, problem_with
 from giga_perception.scene_memory import DetectionSettings, RobotInTheWayError, SceneMemory
 

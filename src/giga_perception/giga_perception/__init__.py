@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from giga_perception.camera import DepthView, PinholeCamera
     from giga_perception.dataset import DatasetWriter, LabelledScene, occupancy_points_m, open_dataset
     from giga_perception.depth_noise import add_depth_noise
-    from giga_perception.detection import Detection, DetectionCounts, GraspDetector
+    from giga_perception.detection import Detection, GraspDetector
+    from giga_perception.detection_report import DetectionCounts
     from giga_perception.grasp import (
         GRASP_ORIGIN_TO_TCP_M,
         Grasp,
@@ -41,7 +42,7 @@ _MODULE_OF = {
     "open_dataset": "dataset",
     "add_depth_noise": "depth_noise",
     "Detection": "detection",
-    "DetectionCounts": "detection",
+    "DetectionCounts": "detection_report",
     "GraspDetector": "detection",
     "GRASP_ORIGIN_TO_TCP_M": "grasp",
     "Grasp": "grasp",

@@ -16,6 +16,7 @@ from giga_perception import grasp_selection
 from giga_perception.camera import DepthView
 from giga_perception.compute_device import usable_device
 from giga_perception.detection_mode import mode_named
+from giga_perception.detection_report import DetectionCounts, why_none
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
 from giga_perception.grasp_judge import CANDIDATE_QUALITY, SecondLook
 from giga_perception.judge_file import judge_path, load_judge
@@ -31,30 +32,6 @@ if TYPE_CHECKING:
 
 # With `best_forced`, the single best grasp is given when it reaches at least this quality.
 FORCED_QUALITY = 0.5
-
-
-@dataclass(frozen=True)
-class DetectionCounts:
-    """What happened between the depth image and the grasps; fields and meaning as giga_msgs/msg/DetectionReport."""
-
-    message: str = ""
-    model: str = ""
-    voxels_total: int = 0
-    voxels_observed: int = 0
-    centres_queried: int = 0
-    centres_near_surface: int = 0
-    centres_in_bounds: int = 0
-    centres_width_valid: int = 0
-    above_threshold: int = 0
-    after_nms: int = 0
-    after_region: int = 0
-    quality_threshold: float = 0.0
-    best_quality: float = 0.0
-    hidden_by_robot: float = -1.0
-    integrate_ms: float = 0.0
-    network_ms: float = 0.0
-    selection_ms: float = 0.0
-    total_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +192,6 @@ class GraspDetector:
         threshold = min(self.threshold, FORCED_QUALITY) if forced else self.threshold
         good = tuple(grasp for grasp in candidates if grasp.quality >= threshold)
         grasps = ordered(good[:1] if forced else good, self.policy)
-
         asked = threshold if self.second_look is None else least  # of the network's own qualities
         report = DetectionCounts(
             model=self.model_name,
@@ -225,9 +201,7 @@ class GraspDetector:
             centres_near_surface=int(np.count_nonzero(near)),
             centres_in_bounds=len(kept),
             centres_width_valid=int(np.count_nonzero(allowed)),
-            above_threshold=int(
-                np.count_nonzero(allowed & (quality >= (threshold if self.second_look is None else least)))
-            ),
+            above_threshold=int(np.count_nonzero(allowed & (quality >= asked))),
             after_nms=len(grasps),
             after_region=len(grasps),
             quality_threshold=threshold,
@@ -236,7 +210,7 @@ class GraspDetector:
             selection_ms=_ms_since(start) - network_ms,
             total_ms=_ms_since(start),
         )
-        return Detection(grasps, replace(report, message=_why_none(report)), quality, tsdf)
+        return Detection(grasps, replace(report, message=why_none(report)), quality, tsdf)
 
     def reconstruct(self, tsdf: TsdfGrid, resolution: int = 40, max_triangles: int = 4000) -> trimesh.Trimesh:
         """A watertight mesh, in workspace metres, of what the network takes for occupied; empty when nothing is.
@@ -281,24 +255,6 @@ class GraspDetector:
             )
             for i, (x, y, z) in enumerate(centres)
         )
-
-
-def _why_none(report: DetectionCounts) -> str:
-    """One sentence naming the first stage that left nothing; empty when grasps are left."""
-    if report.voxels_observed == 0:
-        return "no depth reading falls inside the workspace: check the camera's pose, and that its image is not empty"
-    if report.centres_near_surface == 0:
-        return "no surface was seen inside the workspace, so there is nothing to grasp"
-    if report.centres_in_bounds == 0:
-        return "every centre near a surface lies at the border of the workspace or below the table's margin"
-    if report.centres_width_valid == 0:
-        return "the network predicts no width that the hand can hold, at any centre near a surface"
-    if report.after_nms == 0:
-        return (
-            f"no grasp reaches the quality threshold of {report.quality_threshold:.2f}, "
-            f"the best has {report.best_quality:.2f}"
-        )
-    return ""
 
 
 def _ms_since(start: float) -> float:
