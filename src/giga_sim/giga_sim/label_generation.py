@@ -163,12 +163,12 @@ def label_point(
     depth_m = rng.uniform(-DEPTH_MARGIN, 1.0 + DEPTH_MARGIN) * FINGER_DEPTH_M
     centre = point_m + depth_m * normal
     frame = _frame_along(-normal)
-    turned = [frame * Rotation.from_euler("z", yaw) for yaw in np.linspace(0.0, np.pi, YAW_COUNT)]
-    grasps = [RigidTransform.from_components(centre, rotation) for rotation in turned]
+    turned = frame * Rotation.from_rotvec(np.linspace(0.0, np.pi, YAW_COUNT)[:, None] * [0.0, 0.0, 1.0])
+    grasps = RigidTransform.from_components(np.tile(centre, (YAW_COUNT, 1)), turned)
     if isinstance(trial, LabelTrials) and only_what_decides:
         outcomes = _outcomes_that_decide(trial, grasps)
     else:
-        outcomes = [trial(grasp) for grasp in grasps]
+        outcomes = [trial(grasps[yaw]) for yaw in range(YAW_COUNT)]
     index = middle_of_widest_run([outcome is not None and outcome.success for outcome in outcomes])
     chosen = None if index is None else outcomes[index]
     labels.centres_m.append(centre)
@@ -178,13 +178,13 @@ def label_point(
     labels.trials.extend(outcomes)
 
 
-def _outcomes_that_decide(trials: LabelTrials, grasps: list[RigidTransform]) -> list[TrialOutcome | None]:
-    """The outcomes of six yaws; None for those that the label does not depend on.
+def _outcomes_that_decide(trials: LabelTrials, grasps: RigidTransform) -> list[TrialOutcome | None]:
+    """The outcomes of six yaws (a stack of grasps); None for those that the label does not depend on.
 
     The last yaw turns the first by 180 degrees: the same grasp of a symmetric hand.
     """
     blocked = TrialOutcome(TrialEnd.APPROACH_BLOCKED)
-    outcomes: list[TrialOutcome | None] = [blocked if trials.is_blocked(grasp) else None for grasp in grasps[:-1]]
+    outcomes: list[TrialOutcome | None] = [blocked if met else None for met in trials.are_blocked(grasps[:-1])]
     while (yaw := next_yaw(tuple(None if end is None else end.success for end in outcomes))) is not None:
         outcomes[yaw] = trials.try_unblocked(grasps[yaw])
     return [*outcomes, outcomes[0]]

@@ -68,21 +68,33 @@ class LabelTrials:
 
     def __call__(self, T_workspace_grasp: RigidTransform) -> TrialOutcome:
         """Try a grasp, given by the pose of VGN's grasp origin."""
-        if self.is_blocked(T_workspace_grasp):
-            return TrialOutcome(TrialEnd.APPROACH_BLOCKED)
-        return self.try_unblocked(T_workspace_grasp)
+        (blocked,) = self.are_blocked(RigidTransform.concatenate([T_workspace_grasp]))
+        return TrialOutcome(TrialEnd.APPROACH_BLOCKED) if blocked else self.try_unblocked(T_workspace_grasp)
 
-    def is_blocked(self, T_workspace_grasp: RigidTransform) -> bool:
-        """Whether the open hand would touch anything at the pre-grasp or on the approach. Costs next to nothing."""
-        clearance_m = self._sweep.clearance_m(T_workspace_grasp, SURELY_MET_M, SURELY_CLEAR_M)
-        if clearance_m <= SURELY_MET_M or clearance_m > SURELY_CLEAR_M:
-            return clearance_m <= SURELY_MET_M
-        forwards = T_workspace_grasp.rotation.as_matrix()[:, 2]
-        T_workspace_pre = RigidTransform.from_translation(-PRE_GRASP_DISTANCE_M * forwards) * T_workspace_grasp
+    def are_blocked(self, T_workspace_grasps: RigidTransform) -> list[bool]:
+        """Of several grasps, whether the open hand would touch anything at the pre-grasp or on the approach.
+
+        Costs next to nothing.
+        """
+        blocked = []
+        quaternions = T_workspace_grasps.rotation.as_quat()
+        for matrix, quaternion in zip(T_workspace_grasps.as_matrix(), quaternions, strict=True):
+            clearance_m = self._sweep.clearance_m(matrix, quaternion, SURELY_MET_M, SURELY_CLEAR_M)
+            in_doubt = SURELY_MET_M < clearance_m <= SURELY_CLEAR_M
+            blocked.append(self._touches_on_the_way(matrix) if in_doubt else clearance_m <= SURELY_MET_M)
+        return blocked
+
+    def _touches_on_the_way(self, T_workspace_grasp: NDArray[np.float64]) -> bool:
+        """Whether the physics engine sees a contact at the pre-grasp or on the approach to this pose [4, 4]."""
+        approach_m = PRE_GRASP_DISTANCE_M * T_workspace_grasp[:3, 2]
+        T_workspace_pre = RigidTransform.from_translation(-approach_m) * RigidTransform.from_matrix(T_workspace_grasp)
         seen_m = PRE_GRASP_DISTANCE_M - LAG_M - UNSEEN_M
         self._hand.teleport(T_workspace_pre)
-        places = self._hand.path(T_workspace_pre, seen_m * forwards, steps_for(seen_m) // LOOK_STEPS)
-        touches = any(self._hand.touches_at(place) for place in places)
+        shift_m = seen_m * T_workspace_grasp[:3, 2]
+        touches = any(
+            self._hand.touches_at(place)
+            for place in self._hand.path(T_workspace_pre, shift_m, steps_for(seen_m) // LOOK_STEPS)
+        )
         self._world.client.restoreState(self._untouched)
         return touches
 
