@@ -1,6 +1,6 @@
 """Many grasps tried in one unmoved scene, each only as far as its outcome is open.
 
-The outcomes are those of the plain trial (reference_trial.py), for a fraction of its time:
+The outcomes are those of the plain trial (reference_trials.py), for a fraction of its time:
 
 * Any contact before the fingers close is a failure, so the approach moves nothing: geometry settles it, and where that
   is too close to call, the physics engine's contacts do. Physics begins at the end of the approach, with the hand where
@@ -36,13 +36,13 @@ from giga_sim.physics_world import STEP_RATE_HZ, PhysicsWorld
 LAG_M = SPEED_M_S / STEP_RATE_HZ * (1.0 / HOLDER_ERP - 1.0)
 # The contacts of a step are those of the place before it, so the last place of the approach is never asked about.
 UNSEEN_M = SPEED_M_S / STEP_RATE_HZ
-# PyBullet reports contacts between surfaces that are still a little apart, by an amount that depends on their sizes:
-# always below the first of these distances, never above the second.
+# PyBullet reports contacts between surfaces that are still a little apart, how far depends on their sizes: nearer than
+# the first of these distances it always does, further than the second never.
 SURELY_MET_M = 0.0006
 SURELY_CLEAR_M = 0.0025
 # The places of the approach whose contacts are then asked for: every so many steps, 1.7 mm.
 LOOK_STEPS = 4
-# A third of what settles a scene. Outcomes against plain trials stay what they are (99.6 %), at half the time.
+# A third of what settles a scene. Outcomes against plain trials stay what they are, at half the time.
 SOLVER_ITERATIONS = 50
 CHECK_STEPS = 4
 CHECKS_IN_A_ROW = 2
