@@ -262,5 +262,5 @@ def start_node(start_process, model: Path, name: str = "perception_node", *remap
 
 def assert_ended_well(process) -> None:
     """The process ends when told to, and nothing went wrong in it."""
-    assert "Traceback" not in process.output(), process.output()
     assert process.stop() == 0, process.output()
+    assert "Traceback" not in process.output(), process.output()

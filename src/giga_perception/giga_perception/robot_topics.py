@@ -33,6 +33,7 @@ class RobotTopics:
         self._growth_m = growth_m
         self._frame_prefix = frame_prefix
         self._lock = threading.Lock()
+        self._was_read = threading.Event()
         self._geometry: RobotGeometry | None = None
         self._problem = ""
         self.missing = ""
@@ -46,6 +47,11 @@ class RobotTopics:
     def is_known(self) -> bool:
         """Whether there is a robot to look for."""
         return self._geometry is not None
+
+    def wait_for_description(self, timeout_s: float) -> None:
+        """Wait for a description that somebody publishes and that has not been read yet, as right after the start."""
+        if not self._was_read.is_set() and self._node.count_publishers(ROBOT_DESCRIPTION_TOPIC) > 0:
+            self._was_read.wait(timeout_s)
 
     @property
     def problem(self) -> str:
@@ -97,6 +103,10 @@ class RobotTopics:
             before, T_camera_before = frame, places[link]
 
     def _read(self, message: String) -> None:
+        self._take(message)
+        self._was_read.set()
+
+    def _take(self, message: String) -> None:
         with self._lock:
             try:
                 geometry = read_robot_geometry(message.data, self._growth_m)

@@ -161,7 +161,10 @@ class SceneSource:
 
     def _scene(self, seen: list[SeenFrame], stamp_ns: int, settings: PerceptionParameters) -> ObservedScene:
         """All views without the robot; cameras that look elsewhere are left out as long as one sees the workspace."""
-        robot = self._robot if settings.robot_filter == "auto" and self._robot.is_known else None
+        robot = None
+        if settings.robot_filter == "auto":
+            self._robot.wait_for_description(settings.transform_timeout_s)
+            robot = self._robot if self._robot.is_known else None
         unseeing = {each.image_topic: sentence for each in seen if (sentence := each.why_unseeing(settings))}
         views, arms = [], []
         for each in seen:

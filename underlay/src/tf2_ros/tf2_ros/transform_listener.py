@@ -61,6 +61,7 @@ class TransformListener:
 
     def unregister(self) -> None:
         """Unsubscribe."""
+        self.buffer.stop_clearing()
         self.node.destroy_subscription(self.tf_sub)
         self.node.destroy_subscription(self.tf_static_sub)
 
