@@ -50,7 +50,8 @@ class RobotTopics:
 
     def wait_for_description(self, timeout_s: float) -> None:
         """Wait for a description that somebody publishes and that has not been read yet, as right after the start."""
-        if not self._was_read.is_set() and self._node.count_publishers(ROBOT_DESCRIPTION_TOPIC) > 0:
+        topic = self._node.resolve_topic_name(ROBOT_DESCRIPTION_TOPIC)
+        if not self._was_read.is_set() and self._node.count_publishers(topic) > 0:
             self._was_read.wait(timeout_s)
 
     @property
