@@ -23,7 +23,7 @@ EXAMPLES = """  ./giga detect depth.png --intrinsics K.json --extrinsics T.json
   ./giga detect depth.png --intrinsics K.json --extrinsics T.json --select highest           SHAF
   ./giga detect depth.png --intrinsics K.json --extrinsics T.json --model vgn.safetensors --affordance seen.ply
 
-depth images:    16-bit millimetres (.png, .tiff) or float metres (.npy, .npz, .tiff, .exr), any size
+depth images:    16-bit millimetres (.png, .tiff) or float metres (.npy, .npz, .tiff), any size
 K.json:          {"fx": 540, "fy": 540, "cx": 320, "cy": 240, "width": 640, "height": 480}
                  or {"K": [[540, 0, 320], [0, 540, 240], [0, 0, 1]]}
 T.json:          {"T_camera_workspace": [[...], [...], [...], [0, 0, 0, 1]]}
