@@ -85,6 +85,24 @@ def test_detection_runs_by_itself_when_told_to(ready, wait_for):
         assert not ready.set(detect_continuously=False)
 
 
+def test_it_ends_quietly_while_it_detects(ros_domain, start_process, model_file, wait_for):
+    process = start_node(start_process, model_file, "ending", detect_continuously=True)
+    bench = Bench("ending")
+    try:
+        bench.place_cell()
+        bench.watch("grasps", "tsdf")
+
+        def detected() -> bool:
+            bench.show(table_view().depth_m)
+            return {"grasps", "tsdf"} <= bench.received.keys()
+
+        wait_for(detected, TIMEOUT_S, "a detection that nobody asked for")
+        bench.show(table_view(BOXES[1:]).depth_m)
+    finally:
+        bench.close()
+    assert_ended_well(process)
+
+
 def only_network() -> Giga:
     """The one network in this process's memory."""
     gc.collect()
