@@ -92,7 +92,7 @@ class PerceptionNode(LifecycleNode):
             torch.set_num_threads(settings.threads)
         model = Path(settings.model).expanduser() if settings.model else None
         try:
-            detector = GraspDetector.from_file(model, device=settings.device)
+            detector = GraspDetector.from_file(model, mode=settings.mode, device=settings.device)
         except (ModelFileError, ValueError) as error:
             self._why_not_active = f"perception_node is not configured: {error}"
             self.get_logger().error(str(error))

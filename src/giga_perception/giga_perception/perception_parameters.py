@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from giga_perception.detection_mode import MODE_NAMES
 from giga_perception.selection_policy import POLICY_NAMES
 
 Value = bool | int | float | str | tuple[str, ...]
@@ -35,6 +36,12 @@ class Row:
 TABLE = (
     Row("autostart", True, None, None, "", "configure and activate at the start, without a lifecycle manager"),
     Row("model", "", None, None, "", "path of a model file; empty = $GIGA_MODEL, or else the shipped weights"),
+    Row(
+        *("mode", "auto", None, None, ""),
+        "beyond the network's own answer: plain = nothing, fast = a second look, careful = all that helps, several times "
+        "the time; auto = fast where the model has a judge",
+        choices=MODE_NAMES,
+    ),
     Row("device", "cpu", None, None, "", "where the network runs: cpu, cuda, or cuda:N"),
     Row("threads", 1, 0, 64, "", "processor threads of the network; 0 = one a core, only where they idle"),
     # Input.
@@ -111,6 +118,7 @@ class PerceptionParameters:
 
     autostart: bool
     model: str
+    mode: str
     device: str
     threads: int
     cameras: tuple[str, ...]

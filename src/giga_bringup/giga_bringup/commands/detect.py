@@ -62,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grasp centres a side of the workspace (default 40; GIGA (HR): 60)",
     )
     add(
+        "--mode",
+        default="auto",
+        metavar="MODE",
+        help="plain (the network alone), fast (a second look), careful (all that helps), or auto: fast where the model "
+        "has a judge, else plain (default auto)",
+    )
+    add(
         "--select",
         default="best",
         metavar="POLICY",
@@ -114,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
             threshold=args.threshold,
             out_threshold=args.out_threshold,
             policy=policy,
+            mode=args.mode,
             device=args.device,
         )
         detection = detector.detect(views)
