@@ -38,8 +38,8 @@ TABLE = (
     Row("model", "", None, None, "", "path of a model file; empty = $GIGA_MODEL, or else the shipped weights"),
     Row(
         *("mode", "auto", None, None, ""),
-        "beyond the network's own answer: plain = nothing, fast = a second look, careful = all that helps, several times "
-        "the time; auto = fast where the model has a judge",
+        "beyond the network's own answer: plain = nothing, fast = a second look, careful = all that helps, several "
+        "times the time; auto = fast where the model has a judge",
         choices=MODE_NAMES,
     ),
     Row("device", "cpu", None, None, "", "where the network runs: cpu, cuda, or cuda:N"),
