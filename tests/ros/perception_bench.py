@@ -245,11 +245,11 @@ def parameter_text(value: object) -> str:
 
 
 def start_node(start_process, model: Path, name: str = "perception_node", *remaps: str, **parameters):
-    """The node in a process of its own, with short timeouts; ``remaps`` as FROM:=TO."""
+    """The node in a process of its own, with timeouts for a loaded machine; ``remaps`` as FROM:=TO."""
     values = {
         "model": model,
         "fresh_image_timeout_s": 3.0,
-        "transform_timeout_s": 0.5,
+        "transform_timeout_s": 10.0,
         "quality_threshold": 0.01,
     }
     arguments = [sys.executable, "-m", "giga_perception.perception_node", "--ros-args", "-r", f"__node:={name}"]

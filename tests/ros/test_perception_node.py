@@ -37,7 +37,7 @@ pytestmark = pytest.mark.ros
 def bench(ros_domain, start_process, tmp_path_factory):
     model_file = tmp_path_factory.mktemp("models") / "made.safetensors"
     save_model(model_file, made_model(), {"name": "made"})
-    process = start_node(start_process, model_file)
+    process = start_node(start_process, model_file, transform_timeout_s=0.5)
     bench = Bench()
     yield bench
     bench.close()

@@ -241,6 +241,7 @@ def test_compressed_depth_under_the_remapped_name_gives_the_same(started, wait_f
     bench = started(
         "compressed_depth", "camera/depth/image_rect_raw:=/realsense/depth/image_rect", transport="compressedDepth"
     )
+    bench.place_cell()
     future = bench.start(bench.detect, fresh_image=True)
     answer = bench.show_compressed_until_answered(future, millimetres.astype(np.uint16), "/realsense/depth/image_rect")
     assert answer.success, answer.message

@@ -23,7 +23,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 def bench(ros_domain, start_process, tmp_path_factory):
     model_file = tmp_path_factory.mktemp("models") / "made.safetensors"
     save_model(model_file, made_model(), {"name": "made"})
-    process = start_node(start_process, model_file, table_check_period_s=0.1)
+    process = start_node(start_process, model_file, table_check_period_s=0.1, transform_timeout_s=0.5)
     bench = Bench()
     yield bench
     bench.close()

@@ -110,7 +110,7 @@ def only_network() -> Giga:
     return network
 
 
-def test_the_weights_are_gone_after_cleanup(ros_domain, model_file):
+def test_the_weights_are_gone_after_cleanup(ros_domain, model_file, wait_for):
     context = rclpy.Context()
     context.init()
     node = PerceptionNode(
@@ -132,8 +132,10 @@ def test_the_weights_are_gone_after_cleanup(ros_domain, model_file):
             assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
             assert network() is only_network(), "deactivating keeps the weights"
             assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
-            gc.collect()
-            assert network() is None
+            # Diagnostics may just be looking at what is given back.
+            wait_for(
+                lambda network=network: gc.collect() >= 0 and network() is None, TIMEOUT_S, "the weights to be gone"
+            )
     finally:
         bench.close()
         executor.shutdown(timeout_sec=5.0)

@@ -115,7 +115,7 @@ def test_what_the_table_does_not_allow_is_refused_with_a_reason(ready, row):
         ({"cameras": ["left", "left"]}, "twice"),
         ({"cameras": ["no camera"]}, "begins no topic's name"),
         ({"workspace_frame": ""}, "empty"),
-        ({"min_depth_m": 0.5, "max_depth_m": 0.4}, "must be below"),
+        ({"min_depth_m": 0.5, "max_depth_m": 0.4}, "must be less than"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(ready, values, words):

@@ -54,11 +54,11 @@ class InputHealth:
     def _table_state(self, period_s: float) -> TableState | None:
         """What the last look for the table found; looks again when ``period_s`` have passed and there are images."""
         if self._table.is_due(period_s) and all(topics.newest() is not None for topics in self._source.topics):
+            self._table.postpone()  # also for other timers, while this one waits for a transform
             try:
                 self._table.look(self._source.at_hand())
             except SceneUnavailableError as error:
                 self._node.get_logger().debug(f"no look for the table: {error}")
-                self._table.postpone()
         return self._table.state
 
     def _camera(self, topics: DepthTopics, workspace_frame: str) -> CameraState:

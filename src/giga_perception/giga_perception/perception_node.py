@@ -12,14 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from giga_msgs.srv import DetectGrasps, ReconstructScene
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
@@ -32,13 +29,14 @@ from giga_perception.grasp_messages import grasp_array_message
 from giga_perception.grasp_request import GraspRequestError, limit_of, region_of, select, threshold_of
 from giga_perception.input_health import InputHealth
 from giga_perception.mesh_messages import mesh_message
+from giga_perception.node_process import run_node
 from giga_perception.observed_scene import ObservedScene, SceneUnavailableError
 from giga_perception.parameter_messages import NodeParameters
 from giga_perception.perception_inputs import PerceptionInputs
 from giga_perception.perception_outputs import PerceptionOutputs
 from giga_perception.perception_parameters import PerceptionParameters
 from giga_perception.scene_memory import DetectionSettings, SceneMemory, detection_settings
-from giga_perception.told_errors import spin_on, telling_transition, told
+from giga_perception.told_errors import telling_transition, told
 from giga_perception.weights import ModelFileError
 
 # A service that waits for an image holds a thread. With fewer answering than there are threads, images and transforms
@@ -122,7 +120,7 @@ class PerceptionNode(LifecycleNode):
     @telling_transition
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the network and take the topics back."""
-        self._release(_UNCONFIGURED)
+        self.release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -131,10 +129,11 @@ class PerceptionNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Let go of everything, in whatever state the node is."""
-        self._release(_UNCONFIGURED)
+        self.release()
         super().destroy_node()
 
-    def _release(self, why: str) -> None:
+    def release(self, why: str = _UNCONFIGURED) -> None:
+        """Let go of everything that was opened; from now on services answer ``why``."""
         self._stop_listening(why)
         if self._outputs is not None:
             self._outputs.close()
@@ -273,26 +272,12 @@ class PerceptionNode(LifecycleNode):
 
 def main() -> int:
     """Run the node until it is told to end."""
-    rclpy.init()
-    try:
-        node = PerceptionNode()
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"perception_node: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)
-    executor.add_node(node)
-    try:
+
+    def start(node: PerceptionNode) -> None:
         if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        spin_on(executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+
+    return run_node(PerceptionNode, EXECUTOR_THREADS, start, PerceptionNode.release)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.exceptions import InvalidHandle
-from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -21,27 +19,13 @@ def told(node: Node, during: str, error: Exception) -> str:
 def telling_transition(
     transition: Callable[[Any, LifecycleState], TransitionCallbackReturn],
 ) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
-    """A transition of a node that logs what it raises, calls the node's ``_release(why)``, and ends unconfigured."""
+    """A transition of a node that logs what it raises, calls the node's ``release(why)``, and ends unconfigured."""
 
     def run(node: Any, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(node, state)
         except Exception as error:  # noqa: BLE001 (rclpy would drop it without a word)
-            node._release(told(node, transition.__name__, error))
+            node.release(told(node, transition.__name__, error))
             return TransitionCallbackReturn.ERROR
 
     return run
-
-
-def spin_on(executor: Executor) -> None:
-    """Spin until the context ends, through what rclpy raises when a subscription is destroyed by another thread.
-
-    The executor may be about to wait for it, or to take a message of it. There is nothing to be done then: the next
-    round knows it no more.
-    """
-    while True:
-        try:
-            executor.spin()
-            return
-        except InvalidHandle:
-            continue
