@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     try:
         detectors = {
-            resolution: GraspDetector.from_file(args.model, resolution=resolution, device=args.device)
+            resolution: GraspDetector.from_file(args.model, resolution=resolution, mode="plain", device=args.device)
             for resolution in RESOLUTIONS
         }
     except (ModelFileError, ValueError) as error:
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     }
     for resolution, detector in detectors.items():
         report[f"detection_{resolution}"] = _report_detection(detector, model, view, args.repeats, args.device)
+    report["modes_ms"] = _report_modes(args, view)
     tsdf = detectors[40].detect([view]).tsdf
     mesh_ms = median_ms(lambda: detectors[40].reconstruct(tsdf), args.repeats)
     triangles = len(detectors[40].reconstruct(tsdf).faces)
@@ -227,6 +228,24 @@ def _stages_ms(
             )
             for name, (fast, plain) in stages.items()
         }
+
+
+def _report_modes(args: argparse.Namespace, view: DepthView) -> dict[str, float]:
+    """What the modes beyond the network's own answer take at 40^3, where the model has a judge."""
+    from giga_perception import GraspDetector
+    from giga_perception.detection_mode import MODES
+    from giga_perception.judge_file import judge_path
+    from giga_perception.weights import model_path
+
+    if not judge_path(model_path(args.model)).is_file():
+        return {}
+    print("\nmodes at 40^3")
+    times = {}
+    for mode in MODES:
+        detector = GraspDetector.from_file(args.model, mode=mode, device=args.device)
+        times[mode] = median_ms(lambda detector=detector: detector.detect([view]), args.repeats)
+        print(f"    {mode:10} {times[mode]:6.1f} ms")
+    return times
 
 
 def _report_memory(args: argparse.Namespace, view_file: Path) -> dict[str, float]:
