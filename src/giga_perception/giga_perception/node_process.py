@@ -52,6 +52,9 @@ def run_node(
     stop(node)
     executor.shutdown(timeout_sec=_CALLBACKS_END_WITHIN_S)
     spinning.join(_CALLBACKS_END_WITHIN_S)
+    # `shutdown` waits for callbacks that run, not for those its pool has yet to begin: they would find no node. Jazzy's
+    # rclpy has no public way to wait for the pool.
+    executor._executor.shutdown(wait=True)
     node.destroy_node()
     rclpy.try_shutdown()
     return 1 if ended_by_itself else 0
