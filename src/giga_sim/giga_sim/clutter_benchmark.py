@@ -23,6 +23,7 @@ from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.scenes import SceneKind, make_scene
 from giga_sim.side_view_camera import CAMERA, render_depth, side_view
+from giga_sim.worker_process import begin_worker
 
 MAX_FAILURES_IN_A_ROW = 2
 # A detector that keeps succeeding ends by itself; one that pushes things about must end too.
@@ -144,11 +145,9 @@ _round_in_worker_state: dict[str, Callable[[int], RoundResult]] = {}
 
 
 def _start_worker(settings: ClutterSettings) -> None:
-    import signal
-
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
+    begin_worker()
     torch.set_num_threads(1)
     objects = ObjectSet.named(settings.object_set)
     if settings.split is not None:

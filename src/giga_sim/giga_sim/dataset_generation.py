@@ -5,10 +5,7 @@ The same task makes the same scene, so whatever was lost on the way is simply ma
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,12 +18,12 @@ from giga_sim.label_generation import GenerationSettings, generate_scene
 from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import PhysicsWorld
 from giga_sim.scenes import SceneKind
+from giga_sim.worker_process import begin_worker
 
 # One scene in this many is made of held-out objects, to choose checkpoints by. A prime, so that these scenes meet every
 # kind and object set as those take their turns.
 VALIDATION_PERIOD = 17
 SCENE_PLACEHOLDER = "{scene}"
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -154,9 +151,7 @@ def _results_of_cluster(
 
 
 def _start_worker(plan: GenerationPlan) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # and they never outlive it
-    os.environ["OMP_NUM_THREADS"] = "1"
+    begin_worker()
     _kept.update(settings=plan.settings, writer=DatasetWriter(plan.folder, _header(plan)))
 
 

@@ -7,8 +7,6 @@ choose among variants too.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from giga_sim.object_sets import ObjectSet
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.scenes import SceneKind, draw_object_count, make_scene
 from giga_sim.side_view_camera import CAMERA, render_depth, side_view
+from giga_sim.worker_process import begin_worker
 
 BEST_CANDIDATES = 4
 OTHER_CANDIDATES = 4
@@ -99,8 +98,7 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(model: Path | None, object_set: str, averaging: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
-    os.environ["OMP_NUM_THREADS"] = "1"
+    begin_worker()
     import torch
 
     torch.set_num_threads(1)

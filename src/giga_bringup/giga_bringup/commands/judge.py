@@ -6,8 +6,12 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from giga_bringup.errors import UserError
+
+if TYPE_CHECKING:
+    from giga_perception.judge_training import JudgeFigures
 
 SUMMARY = "teach a model to look twice at its own grasps: tries them in simulation, learns which hold (resumable)"
 EXAMPLES = """  ./giga judge                                   for the shipped weights, 1000 scenes
@@ -75,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         "held_back_auc": f"{figures.judge_auc:.3f}",
     }
     save_judge(output, judge, model, card)
+    output.with_suffix(".md").write_text(_card_text(path.name, card, figures))
     print("  on scenes held back        network   judge")
     print(f"  area under the ROC curve   {figures.quality_auc:7.3f} {figures.judge_auc:7.3f}")
     print(
@@ -83,6 +88,30 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"written to {output}")
     return 0
+
+
+def _card_text(model: str, card: dict[str, str], figures: JudgeFigures) -> str:
+    """The judge's card: what it was taught from, and how it does on scenes that it did not see."""
+    rows = (
+        ("area under the ROC curve", f"{figures.quality_auc:.3f}", f"{figures.judge_auc:.3f}"),
+        (
+            "scenes whose first choice holds",
+            f"{100 * figures.quality_first_choice:.1f} %",
+            f"{100 * figures.judge_first_choice:.1f} %",
+        ),
+    )
+    lines = [
+        f"# The judge of {model}",
+        "",
+        "Tells which of that model's grasps hold, from the shape that the model predicts around the hand.",
+        f"Taught by `giga judge` from {card['trials']} simulated trials on training objects",
+        f"({card['objects']}; seeds {card['seeds']}; commit {card['commit']}).",
+        "",
+        "| on scenes held back | network's quality | judge |",
+        "|---|---|---|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _make_missing(args: argparse.Namespace, model: Path, folder: Path) -> None:
