@@ -28,6 +28,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data  # n
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from giga_perception.depth_noise import add_depth_noise  # noqa: E402
+from giga_sim.large_messages import large_messages  # noqa: E402
 from tf2_ros import StaticTransformBroadcaster  # noqa: E402
 
 FRAME = "camera_depth_optical_frame"
@@ -41,8 +42,10 @@ class Camera:
 
     def __init__(self, view_file: Path) -> None:
         self.view = read_view(view_file)
-        rclpy.init()
-        self.node = rclpy.create_node("planning_benchmark")
+        # A float image is larger than what DDS sends through shared memory by default.
+        with large_messages():
+            rclpy.init()
+            self.node = rclpy.create_node("planning_benchmark")
         self.images = self.node.create_publisher(Image, "camera/depth/image_rect_raw", qos_profile_sensor_data)
         self.infos = self.node.create_publisher(CameraInfo, "camera/depth/camera_info", qos_profile_sensor_data)
         self.transforms = StaticTransformBroadcaster(self.node)

@@ -35,6 +35,9 @@ def graph(ros_domain: int) -> Iterator[tuple[Node, Node]]:
     yield nodes
     executor.shutdown()
     thread.join()
+    # At once, not when they are collected: their endpoints would be counted by whoever uses the domain next.
+    for node in nodes:
+        node.destroy_node()
     rclpy.shutdown(context=context)
 
 

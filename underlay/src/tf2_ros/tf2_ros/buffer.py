@@ -51,7 +51,7 @@ class Buffer:
         self._jump_handles.append(clock.create_jump_callback(threshold, post_callback=lambda jump: self.clear()))
 
     def stop_clearing(self) -> None:
-        """Undo `clear_on_jump_back`. rclpy keeps a bare pointer: a handle must not be collected while it is registered."""
+        """Undo `clear_on_jump_back`. rclpy keeps a bare pointer, so a handle must not go while it is registered."""
         while self._jump_handles:
             self._jump_handles.pop().unregister()
 
