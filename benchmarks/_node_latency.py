@@ -56,7 +56,15 @@ class Camera:
         self.received: tuple[GraspArray, float] | None = None
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
-        threading.Thread(target=self.executor.spin, daemon=True).start()
+        self.thread = threading.Thread(target=self.executor.spin)
+        self.thread.start()
+
+    def close(self) -> None:
+        """Leave the graph; a thread that still spins at the interpreter's end would abort it."""
+        self.executor.shutdown()
+        self.thread.join()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
 
     def _transform(self) -> TransformStamped:
         T_camera_workspace = self.view.T_camera_workspace
@@ -119,8 +127,7 @@ def main() -> int:
     finally:
         node.send_signal(signal.SIGINT)
         node.wait(10.0)
-        camera.executor.shutdown()
-        rclpy.try_shutdown()
+        camera.close()
     answered = [pair for pair in times if pair is not None]
     if not answered:
         print("perception_node answered no image", file=sys.stderr)

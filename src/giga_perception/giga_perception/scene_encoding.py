@@ -18,8 +18,9 @@ from giga_perception.scene_query import FloatArray
 def encode_scene(model: Giga, tsdf: FloatArray) -> Tensor:
     """Feature planes [3, C, R, R] of one TSDF [R, R, R]: what `model.encode` gives, without gradients."""
     planes = _plane_means(model, torch.from_numpy(tsdf).to(model.encoder.conv_in.weight.device))
-    refined: Tensor = model.encoder.unet(planes)
-    return refined
+    # With channels last, the U-Net's convolutions need no other layout in between.
+    refined: Tensor = model.encoder.unet(planes.contiguous(memory_format=torch.channels_last))
+    return refined.contiguous()
 
 
 def _plane_means(model: Giga, tsdf: Tensor) -> Tensor:
