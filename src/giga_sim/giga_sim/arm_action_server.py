@@ -94,7 +94,9 @@ class ArmActionServer:
         try:
             goal = self._loop.carry_out(lambda: self._begin(handle)).result()
         except SimulationStoppedError as stopped:
-            handle.abort()
+            # At the node's own end there is nobody left to tell, and no middleware to tell it by.
+            if self._node.context.ok():
+                handle.abort()
             return FollowJointTrajectory.Result(
                 error_code=FollowJointTrajectory.Result.INVALID_GOAL, error_string=str(stopped)
             )

@@ -149,7 +149,8 @@ class GripperActionServers:
         try:
             self._loop.carry_out(begin).result()
         except SimulationStoppedError as stopped:
-            handle.abort()
+            if self._node.context.ok():  # else nobody is left to tell
+                handle.abort()
             return False, str(stopped)
         canceled = self._cancels.take(handle)
         if command.success:
