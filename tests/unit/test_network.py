@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import RegularGridInterpolator
 
 from giga_perception import Giga
-from giga_perception.grid_query import GridQuery, lower_corner_coordinates
+from giga_perception.grid_query import GridQuery, GridSceneQuery, lower_corner_coordinates
+from giga_perception.model_kinds import GIGA_AFF
 from giga_perception.network import sample_planes
 
 
@@ -132,3 +134,31 @@ def test_a_grid_query_without_points_answers_nothing() -> None:
 def test_a_tsdf_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=re.escape("[B, R, R, R]")):
         Giga().encode(torch.zeros(shape))
+
+
+def test_the_shape_around_a_hand_is_the_geometry_heads_interpolated() -> None:
+    model = with_random_weights(3)
+    tsdf = np.random.default_rng(3).random((40,) * 3, dtype=np.float32)
+    query = model.scene(tsdf, 40)
+    assert isinstance(query, GridSceneQuery)
+    rng = np.random.default_rng(4)
+    on_lattice = (rng.integers(0, 41, (500, 3)) / 40.0 - 0.5).astype(np.float32)
+    between = rng.uniform(-0.5, 0.5, (500, 3)).astype(np.float32)
+
+    def asked_one_by_one(points: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            planes = model.encode(torch.from_numpy(tsdf)[None])
+            return model.occupancy_logits(planes, torch.from_numpy(points)[None])[0].sigmoid().numpy()
+
+    np.testing.assert_allclose(query.occupancy(on_lattice), asked_one_by_one(on_lattice), atol=1e-4)
+    axis = np.linspace(-0.5, 0.5, 41)
+    lattice = asked_one_by_one(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3).astype("f4"))
+    interpolated = RegularGridInterpolator((axis,) * 3, lattice.reshape((41,) * 3))(between)
+    np.testing.assert_allclose(query.occupancy(between), interpolated, atol=1e-4)
+    # Outside, the border's answer.
+    outside = np.clip(on_lattice * 3.0, -0.7, 0.7)
+    np.testing.assert_allclose(query.occupancy(outside), query.occupancy(np.clip(outside, -0.5, 0.5)), atol=1e-6)
+    shapeless = Giga(GIGA_AFF).scene(tsdf, 40)
+    assert isinstance(shapeless, GridSceneQuery)
+    with pytest.raises(ValueError, match="predicts no occupancy"):
+        shapeless.occupancy(between)

@@ -127,12 +127,31 @@ class GridSceneQuery:
 
     @torch.no_grad()
     def occupancy(self, points: FloatArray) -> FloatArray:
-        """[N] logits of occupancy at cube coordinates [N, 3]. Raises ValueError for a model without geometry."""
-        logits = [
-            self._model.occupancy_logits(self._planes[None], chunk[None])[0]
-            for chunk in torch.from_numpy(points).to(self._planes.device).split(_CHUNK)
-        ]
-        answers: FloatArray = torch.cat(logits).cpu().numpy() if logits else np.zeros(0, dtype=np.float32)
+        """[N] probability of occupancy at cube coordinates [N, 3].
+
+        Interpolated linearly between the points of a lattice as fine as the planes, of which only those beside the
+        points are asked: a hand and its variants ask for thousands of points that lie close together.
+        Raises ValueError for a model without geometry.
+        """
+        self._model.require_geometry()
+        side = self._planes.shape[-1]
+        lattice = np.zeros((side + 1,) * 3, dtype=np.float32)
+        position = (np.clip(points, -0.5, 0.5) + 0.5) * np.float32(side)
+        cells = np.zeros((side,) * 3, dtype=bool)
+        cells[tuple(np.minimum(position.astype(np.intp), side - 1).T)] = True
+        beside = np.zeros(lattice.shape, dtype=bool)
+        for corner in np.ndindex(2, 2, 2):
+            beside[tuple(slice(start, start + side) for start in corner)] |= cells
+        asked = np.flatnonzero(beside)
+        coordinates = torch.linspace(-0.5, 0.5, side + 1)
+        logits = GridQuery(self._planes, coordinates).ask(self._model.decoder_tsdf, asked)
+        lattice.flat[asked] = logits.sigmoid_().squeeze(1).cpu().numpy()
+        # grid_sample wants the last axis first, and -1 to 1 from the first to the last lattice point.
+        where = torch.from_numpy(2.0 * np.ascontiguousarray(points[:, ::-1]))
+        sampled = functional.grid_sample(
+            torch.from_numpy(lattice)[None, None], where[None, None, None], padding_mode="border", align_corners=True
+        )
+        answers: FloatArray = sampled.flatten().numpy()
         return answers
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from giga_perception.grasp_judge import GraspJudge
 from giga_perception.weights import ModelFileError
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 _KIND = "grasp-judge"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from giga_perception.grasp_judge import GraspJudge, JudgeInput, success_probability
+from giga_perception.validation import area_under_roc
 
 EPOCHS = 40
 BATCH = 128
@@ -79,18 +80,6 @@ def train_judge(
         judge_first_choice=_first_choice(probability, successes[held], scenes[held]),
     )
     return judge, figures
-
-
-def area_under_roc(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
-    """The chance that a success scores higher than a failure; NaN without either."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores)
-    positives = int(labels.sum())
-    negatives = len(labels) - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def _first_choice(scores: NDArray[np.float32], successes: NDArray[np.bool_], scenes: NDArray[np.int64]) -> float:

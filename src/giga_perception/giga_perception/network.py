@@ -143,8 +143,7 @@ class Giga(nn.Module):
 
     def occupancy_logits(self, planes: Tensor, points: Tensor) -> Tensor:
         """Occupancy before the sigmoid, [B, M], at `points` [B, M, 3]."""
-        if not self.has_geometry:
-            raise ValueError(f"a {self.description.title} model predicts no occupancy: it has no geometry head")
+        self.require_geometry()
         # What a detached head learns stops here.
         features = sample_planes(planes.detach() if self.description.detached else planes, points)
         logits: Tensor = self.decoder_tsdf(points, features)
@@ -188,6 +187,11 @@ class Giga(nn.Module):
     def _grasp_features(self, planes: Tensor, points: Tensor) -> Tensor:
         self._require_grasps()
         return sample_planes(planes, points)
+
+    def require_geometry(self) -> None:
+        """Raises ValueError when there is no geometry head."""
+        if not self.has_geometry:
+            raise ValueError(f"a {self.description.title} model predicts no occupancy: it has no geometry head")
 
     def _require_grasps(self) -> None:
         if not self.has_grasps:

@@ -100,7 +100,7 @@ class AveragedQuery:
         return mean
 
     def occupancy(self, points: FloatArray) -> FloatArray:
-        """[N] logits of occupancy at cube coordinates [N, 3], of the scene as it is; as the network's own."""
+        """[N] probability of occupancy at cube coordinates [N, 3], of the scene as it is; as the network's own."""
         first = self._queries[0]
         if not isinstance(first, GridSceneQuery):
             raise ValueError("the averaged network predicts no occupancy")

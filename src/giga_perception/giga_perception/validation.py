@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ class ValidationFigures:
         return {name: value for part in (own, *parts) for name, value in part.items()}
 
 
-def area_under_roc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def area_under_roc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float:
     """Chance that a positive's score is above a negative's (ties count half); NaN when one kind is missing."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if positives == 0 or negatives == 0:

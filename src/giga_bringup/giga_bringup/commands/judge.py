@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 SUMMARY = "teach a model to look twice at its own grasps: tries them in simulation, learns which hold (resumable)"
 EXAMPLES = """  ./giga judge                                   for the shipped weights, 1000 scenes
   ./giga judge --model runs/giga/giga.safetensors --scenes 2000
-  ./giga judge --scenes 2000                     again after an interruption: goes on where it stopped"""
+  ./giga judge --objects parametric 'objects/{scene}/train'
+  ./giga judge --scenes 2000                     again after an interruption: goes on where it stopped
+  ./giga judge --scenes 2000 --minutes 60        learns from as many of them as an hour gives"""
 
 SCENES_A_FILE = 20
 
@@ -24,31 +26,37 @@ SCENES_A_FILE = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="model file (default: $GIGA_MODEL, or else the shipped weights)")
     parser.add_argument("--scenes", type=int, default=1000, help="scenes to try grasps in (default 1000)")
-    parser.add_argument("--objects", default="parametric", help="'parametric' or a folder of URDFs (training split)")
+    parser.add_argument(
+        "--objects",
+        nargs="+",
+        default=["parametric"],
+        help="'parametric' and folders of URDFs, of which the training split takes turns; {scene} is pile or packed",
+    )
     parser.add_argument("--seed", type=int, default=1_000_000, help="seed of the first scene (default 1000000)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--minutes", type=float, help="try no more grasps after this long and learn from those there are (0: at once)"
+    )
     parser.add_argument("--trials", type=Path, help="folder of the trials (default $GIGA_DATA/judge/FINGERPRINT)")
     parser.add_argument("--output", type=Path, help="judge file (default: beside the model, NAME.judge.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
-    import numpy as np
-
     from giga_perception.dataset import data_root
-    from giga_perception.grasp_judge import JudgeInput
     from giga_perception.judge_file import fingerprint, judge_path, save_judge
     from giga_perception.judge_training import train_judge
     from giga_perception.network import Giga
     from giga_perception.source_commit import source_commit
     from giga_perception.weights import ModelFileError, load_model, model_path
-    from giga_sim.object_sets import ObjectSet, ObjectSetError
+    from giga_sim.judge_trials import lessons_of, object_sets_of, read_trials
+    from giga_sim.object_sets import ObjectSetError
 
     if min(args.scenes, args.workers) < 1:
         raise UserError("--scenes and --workers must be at least 1")
     path = model_path(args.model)
     try:
         model, _ = load_model(path)
-        ObjectSet.named(args.objects).split("train")
+        object_sets_of(args.objects)
     except (ModelFileError, ObjectSetError) as error:
         raise UserError(str(error)) from error
     if not isinstance(model, Giga) or not (model.has_grasps and model.has_geometry):
@@ -61,20 +69,25 @@ def run(args: argparse.Namespace) -> int:
 
     first, last = args.seed, args.seed + args.scenes
     files = [file for file in sorted(folder.glob("trials_*.npz")) if first <= int(file.stem.split("_")[1]) < last]
-    loaded = [dict(np.load(file)) for file in files]
-    patches, features, successes, scenes = (
-        np.concatenate([part[name] for part in loaded]) for name in ("patches", "features", "successes", "scenes")
-    )
-    print(
-        f"{len(successes)} trials in {len(np.unique(scenes))} scenes, {100.0 * successes.mean():.1f} % held; learning"
-    )
-    seen = JudgeInput(patches.astype(np.float32) / np.float32(255.0), features)
+    try:
+        tried = [trials for file in files for trials in read_trials(file)]
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if not tried:
+        raise UserError(
+            f"{path} proposed no grasp in {args.scenes} scenes, so there is nothing to learn from: "
+            "train it for longer (`giga train`), or name another with --model"
+        )
+    count = sum(len(trials) for trials in tried)
+    held = sum(int(trials.successes.sum()) for trials in tried)
+    print(f"{count} trials in {len(tried)} scenes, {100.0 * held / count:.1f} % held; learning", flush=True)
+    seen, successes, scenes = lessons_of(model, tried)
     judge, figures = train_judge(seen, successes, scenes)
     output = args.output or judge_path(path)
     card = {
         "trials": str(figures.trials),
-        "objects": "/".join(Path(args.objects).parts[-3:]),
-        "seeds": f"{first} to {last - 1}",
+        "objects": ", ".join("/".join(Path(name).parts[-3:]) for name in args.objects),
+        "seeds": _ranges([trials.seed for trials in tried]),
         "commit": source_commit(),
         "held_back_auc": f"{figures.judge_auc:.3f}",
     }
@@ -88,6 +101,17 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"written to {output}")
     return 0
+
+
+def _ranges(seeds: list[int]) -> str:
+    """Seeds in words: runs of file lengths, a scene without a proposed grasp among them or not."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed - runs[-1][1] <= SCENES_A_FILE:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    return " and ".join(f"{first} to {last}" for first, last in runs)
 
 
 def _card_text(model: str, card: dict[str, str], figures: JudgeFigures) -> str:
@@ -116,34 +140,30 @@ def _card_text(model: str, card: dict[str, str], figures: JudgeFigures) -> str:
 
 def _make_missing(args: argparse.Namespace, model: Path, folder: Path) -> None:
     """Make the trials that the folder lacks, in files of SCENES_A_FILE scenes, each written whole or not at all."""
-    import numpy as np
-
-    from giga_sim.judge_trials import JudgedTrials, make_trials
+    from giga_sim.judge_trials import SceneTrials, make_trials, write_trials
 
     started = time.monotonic()
     starts = range(args.seed, args.seed + args.scenes, SCENES_A_FILE)
     missing = [start for start in starts if not (folder / f"trials_{start}.npz").is_file()]
+    if args.minutes == 0.0:
+        missing = []
     if missing:
         print(f"Trying grasps in {len(missing) * SCENES_A_FILE} scenes into {folder}; Ctrl-C stops, again goes on.")
     seeds = [seed for start in missing for seed in range(start, min(start + SCENES_A_FILE, args.seed + args.scenes))]
-    made: dict[int, dict[int, JudgedTrials | None]] = {start: {} for start in missing}
+    made: dict[int, dict[int, SceneTrials | None]] = {start: {} for start in missing}
     done = 0
     for seed, trials in make_trials(model, args.objects, "mirror", seeds, args.workers) if seeds else ():
         start = args.seed + (seed - args.seed) // SCENES_A_FILE * SCENES_A_FILE
         made[start][seed] = trials
         if len(made[start]) < min(SCENES_A_FILE, args.seed + args.scenes - start):
             continue
-        present = [(seed, found) for seed, found in sorted(made.pop(start).items()) if found is not None]
+        present = [found for _, found in sorted(made.pop(start).items()) if found is not None]
         if present:
             temporary = folder / f".trials_{start}.tmp.npz"
-            np.savez_compressed(
-                temporary,
-                patches=np.concatenate([found.patches for _, found in present]),
-                features=np.concatenate([found.features for _, found in present]),
-                successes=np.concatenate([found.successes for _, found in present]),
-                scenes=np.concatenate([np.full(len(found), seed) for seed, found in present]),
-            )
+            write_trials(temporary, present)
             os.replace(temporary, folder / f"trials_{start}.npz")
         done += 1
         minutes = (time.monotonic() - started) / 60.0
         print(f"  {done}/{len(missing)} files, {minutes / done * (len(missing) - done):.0f} min to go", flush=True)
+        if args.minutes is not None and minutes > args.minutes:
+            break
