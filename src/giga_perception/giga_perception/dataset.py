@@ -1,8 +1,9 @@
 """Data sets: folders of labelled scenes.
 
-A folder holds ``dataset.json`` (written once, by whoever came first) and one ``<scene>_<seed>.npz`` a scene. Files are
-written under a temporary name and renamed: a folder may be read while several processes add to it, and a killed writer
-leaves no half scene.
+A folder holds ``dataset.json`` (written once, by whoever came first) and shards: one ``<scene>_<seed>.npz`` a scene,
+about 17 KB with its side view of 640 x 480 pixels, so that little is lost with any one of them. Files are written under
+a temporary name and renamed: a folder may be read while several processes add to it, and a killed writer leaves no half
+scene. Every file states its own format version, so scenes with several views may join a folder that began without.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from giga_perception.labelled_scene import (
     check_format,
     check_scene,
     encode_scene,
-    occupancy_points_m,
     read_scene,
     read_scene_header,
 )
+from giga_perception.occupancy_points import occupancy_points_header, occupancy_points_m
 
 __all__ = [
     "DatasetError",
@@ -70,7 +71,7 @@ class DatasetWriter:
         The folder is made when it is not there. Raises DatasetError when it holds a data set of another format.
         """
         self.folder = Path(folder)
-        self._header = dict(header)
+        self._header = {**header, **occupancy_points_header()}
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"format": FORMAT_NAME, "version": FORMAT_VERSION, **self._header}, indent=2, sort_keys=True)
         temporary = self.folder / f".{_HEADER_FILE}.{os.getpid()}.tmp"
