@@ -35,6 +35,9 @@ __all__ = [
     "SceneDataset",
     "data_root",
     "default_dataset",
+    "holds_dataset",
+    "leftover_files",
+    "misplaced_scene",
     "occupancy_points_m",
     "open_dataset",
     "read_dataset_header",
@@ -102,9 +105,10 @@ class DatasetWriter:
     def seeds_done(self, scene: str | None = None) -> set[int]:
         """Seeds whose scenes are in the folder already, of one kind (``pile``, ``packed``) or of any."""
         return {
-            int(path.stem.rpartition("_")[2])
+            int(number)
             for path in _scene_paths(self.folder)
-            if scene is None or path.name.startswith(f"{scene}_")
+            if (number := path.stem.rpartition("_")[2]).isdecimal()
+            and (scene is None or path.name.startswith(f"{scene}_"))
         }
 
 
@@ -134,6 +138,11 @@ class SceneDataset(Sequence[LabelledScene]):
         return (read_scene(path) for path in self.paths)
 
 
+def holds_dataset(folder: Path | str) -> bool:
+    """Whether there is a data set in a folder, of whatever format."""
+    return (Path(folder) / _HEADER_FILE).exists()
+
+
 def open_dataset(folder: Path | str) -> SceneDataset:
     """Opens a folder of scenes. Raises DatasetError when there is no data set, or one of another format."""
     folder = Path(folder)
@@ -156,6 +165,19 @@ def read_dataset_header(folder: Path | str) -> dict[str, Any]:
         ) from error
     check_format(path, header)
     return header
+
+
+def misplaced_scene(path: Path, header: Mapping[str, Any]) -> str:
+    """A sentence when a file's name is not that of the scene that its header tells of (it was copied); else ""."""
+    name = scene_file_name(str(header.get("scene")), int(header.get("seed", -1)))
+    if path.name == name:
+        return ""
+    return f"{path} holds the scene of {name}; rename it, or delete it where that file is there too"
+
+
+def leftover_files(folder: Path) -> list[Path]:
+    """Files that killed writers left: harmless, and never read."""
+    return sorted(folder.glob(".*.tmp"))
 
 
 def _scene_paths(folder: Path) -> list[Path]:

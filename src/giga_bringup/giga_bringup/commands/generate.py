@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from giga_perception.dataset import DatasetError, default_dataset, read_dataset_header
-    from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset
+    from giga_perception.dataset import DatasetError, default_dataset, holds_dataset, read_dataset_header
+    from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset, other_settings
     from giga_sim.label_generation import GenerationSettings
     from giga_sim.object_sets import ObjectSetError
     from giga_sim.ray_generation import ClusterError
@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
             ),
         )
         check_plan(plan)
+        if holds_dataset(folder) and (changes := other_settings(plan)):
+            print(f"{folder} began with other settings ({changes}); its scenes stay as they are.", flush=True)
         progress = _Progress()
         where = f"{args.workers} processes" if args.distributed is None else f"Ray cluster {args.distributed}"
         print(f"Generating into {folder} ({where}); Ctrl-C stops, the same command goes on.", flush=True)
