@@ -193,16 +193,11 @@ def encode_scene(scene: LabelledScene, maker: Mapping[str, Any]) -> bytes:
     }
     camera = scene.camera
     others = scene.other_views
-    other_arrays = (
-        {
-            "other_depths": np.stack([pack_depth(view.depth_m) for view in others]),
-            "T_cameras_workspace": np.stack([view.T_camera_workspace.as_matrix() for view in others]).astype(
-                np.float64
-            ),
-        }
-        if others
-        else {}
-    )
+    other_arrays: dict[str, Any] = {}
+    if others:
+        other_arrays["other_depths"] = np.stack([pack_depth(view.depth_m) for view in others])
+        poses = [view.T_camera_workspace.as_matrix() for view in others]
+        other_arrays["T_cameras_workspace"] = np.stack(poses).astype(np.float64)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
