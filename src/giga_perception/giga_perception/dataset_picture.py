@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MOST_GRASPS_DRAWN = 6
 OCCUPANCY_CELLS = 40
 FINGER_LENGTH_M = 0.05
+# No share of one, two or three points is this, so that no corner of the grid lies on the surface itself.
+_OCCUPIED_SHARE = 0.45
 SUCCESS_COLOUR = "#1b9e4b"
 FAILURE_COLOUR = "#d1495b"
 _DPI = 100
@@ -66,9 +68,9 @@ def occupancy_surface(occupancy: NDArray[np.bool_]) -> tuple[NDArray[np.float64]
     share = np.divide(inside, points, out=np.zeros(len(points)), where=points > 0)
     # A free cell around all, so that the surface is closed.
     volume = np.pad(share.reshape((OCCUPANCY_CELLS,) * 3), 1)
-    if volume.max() <= 0.5:
+    if volume.max() <= _OCCUPIED_SHARE:
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
-    vertices, triangles, _, _ = marching_cubes(volume, 0.5)
+    vertices, triangles, _, _ = marching_cubes(volume, _OCCUPIED_SHARE)
     return (vertices - 0.5) * cell_m, triangles.astype(np.int64)
 
 

@@ -41,10 +41,8 @@ _SIGNS_OF_DAMAGE = (
     LookupError,
     ValueError,
     TypeError,
-    AttributeError,
     RuntimeError,
     OverflowError,
-    SyntaxError,
     zipfile.BadZipFile,
     zlib.error,
 )
