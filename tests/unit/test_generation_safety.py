@@ -200,7 +200,7 @@ def test_the_surface_of_the_occupancy_is_closed_and_as_large() -> None:
     scene = box_scene(2)
     mesh = trimesh.Trimesh(*occupancy_surface(scene.occupancy))
     assert mesh.is_watertight
-    assert mesh.volume == pytest.approx(scene.occupancy.mean() * WORKSPACE_SIZE_M**3, rel=0.25)
+    assert mesh.volume == pytest.approx(scene.occupancy.mean() * WORKSPACE_SIZE_M**3, rel=0.1)
     assert len(occupancy_surface(np.zeros_like(scene.occupancy))[0]) == 0
 
 

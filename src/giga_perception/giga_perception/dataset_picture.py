@@ -70,7 +70,7 @@ def occupancy_surface(occupancy: NDArray[np.bool_]) -> tuple[NDArray[np.float64]
     volume = np.pad(share.reshape((OCCUPANCY_CELLS,) * 3), 1)
     if volume.max() <= _OCCUPIED_SHARE:
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
-    vertices, triangles, _, _ = marching_cubes(volume, _OCCUPIED_SHARE)
+    vertices, triangles, _, _ = marching_cubes(volume, _OCCUPIED_SHARE, gradient_direction="ascent")
     return (vertices - 0.5) * cell_m, triangles.astype(np.int64)
 
 
