@@ -73,7 +73,6 @@ class BatchSettings:
     """How a scene becomes part of a batch.
 
     positive_weight: weight of a success in the quality loss; the others have negative_weight. noise: draw depth noise.
-    views: which images a sample sees, drawn as `scene_views.draw_views` says; views_a_sample: how many `several` are.
     """
 
     grasps: int
@@ -83,7 +82,9 @@ class BatchSettings:
     negative_weight: float = 1.0
     noise: bool = True
     views: ViewChoice = "side"
+    """Which images a sample sees, drawn as `scene_views.draw_views` says."""
     views_a_sample: int = 6
+    """How many images ``several`` fuses."""
 
 
 def compact_scene(scene: LabelledScene) -> CompactScene:
