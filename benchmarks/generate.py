@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=48, help="points a scene, six grasps each (default 48)")
     parser.add_argument("--scene", default="pile,packed", help="kinds of scene, in turn (default pile,packed)")
     parser.add_argument(
-        "--objects", default="parametric", help="'parametric' or a folder of URDFs; {scene} stands for the kind"
+        "--objects",
+        default="parametric",
+        help="'parametric', 'pybullet_data' or a folder of URDFs; {scene} stands for the kind",
     )
     parser.add_argument(
         "--split",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import RigidTransform
 from synthetic_scenes import box_scene
 
+from giga_perception.camera import DepthView, PinholeCamera
 from giga_perception.dataset import (
     DatasetError,
     DatasetWriter,
@@ -19,8 +22,11 @@ from giga_perception.dataset import (
     read_scene,
     read_scene_header,
 )
-from giga_perception.labelled_scene import DEPTH_UNIT_M, OCCUPANCY_POINT_COUNT
+from giga_perception.occupancy_points import OCCUPANCY_POINT_COUNT
+from giga_perception.stored_depth import DEPTH_UNIT_M
 from giga_perception.workspace import WORKSPACE_SIZE_M
+
+OTHER_CAMERA = PinholeCamera(width=6, height=4, fx=5.0, fy=5.0, cx=3.0, cy=2.0)
 
 
 def test_a_scene_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -43,6 +49,66 @@ def test_a_full_size_scene_is_small(tmp_path: Path) -> None:
     camera = dataclasses.replace(box_scene(0).camera, width=640, height=480, fx=540.0, fy=540.0, cx=320.0, cy=240.0)
     path = DatasetWriter(tmp_path, {}).write(box_scene(0, camera=camera, labels=60))
     assert path.stat().st_size < 60_000
+
+
+def test_other_views_come_back_with_their_poses(tmp_path: Path) -> None:
+    scene = box_scene(3, other_views=2)
+    path = DatasetWriter(tmp_path, {}).write(scene)
+    back = read_scene(path)
+    assert len(back.other_views) == 2
+    for ours, theirs in zip(back.other_views, scene.other_views, strict=True):
+        assert np.abs(ours.depth_m - theirs.depth_m).max() <= DEPTH_UNIT_M / 2 + 1e-6
+        assert ours.camera == scene.camera
+        np.testing.assert_allclose(
+            ours.T_camera_workspace.as_matrix(), theirs.T_camera_workspace.as_matrix(), rtol=0, atol=1e-12
+        )
+    assert read_scene_header(path)["views"] == 3
+    quick = read_scene(path, other_views=False)
+    assert quick.other_views == ()
+    np.testing.assert_array_equal(quick.depth_m, back.depth_m)
+
+
+def as_version_1(path: Path) -> None:
+    """Rewrites a scene file of one view as the first version of the format had it."""
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    header = json.loads(arrays["header"].tobytes())
+    assert header.pop("views") == 1
+    del header["occupancy_points"]
+    header["version"] = 1
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    np.savez_compressed(path, **arrays)
+
+
+def test_version_1_is_read_and_scenes_of_version_2_may_join_it(tmp_path: Path) -> None:
+    writer = DatasetWriter(tmp_path, {"generator": "old"})
+    old = writer.write(box_scene(1))
+    as_version_1(old)
+    file = tmp_path / "dataset.json"
+    header = json.loads(file.read_text())
+    del header["occupancy_points"]
+    file.write_text(json.dumps({**header, "version": 1}))
+    np.testing.assert_array_equal(read_scene(old).occupancy, box_scene(1).occupancy)
+    DatasetWriter(tmp_path, {"generator": "new"}).write(box_scene(2, other_views=1))
+    assert [len(scene.other_views) for scene in open_dataset(tmp_path)] == [0, 1]
+    assert open_dataset(tmp_path).header["generator"] == "old"
+    assert [read_scene_header(path)["version"] for path in open_dataset(tmp_path).paths] == [1, 2]
+
+
+def test_the_occupancy_points_are_told_and_checked(tmp_path: Path) -> None:
+    path = DatasetWriter(tmp_path, {}).write(box_scene(1))
+    told = open_dataset(tmp_path).header["occupancy_points"]
+    steps, count = np.array(told["steps"]), np.arange(1, told["count"] + 1, dtype=np.float64)[:, None]
+    again = (((told["start"] + count * steps) % 1.0) * told["size_m"]).astype("<f4")
+    np.testing.assert_array_equal(again, occupancy_points_m())
+    assert hashlib.sha256(again.tobytes()).hexdigest() == told["sha256"]
+    assert read_scene_header(path)["occupancy_points"] == told
+    file = tmp_path / "dataset.json"
+    header = json.loads(file.read_text())
+    header["occupancy_points"]["sha256"] = "0" * 64
+    file.write_text(json.dumps(header))
+    with pytest.raises(DatasetError, match=r"dataset\.json states occupancy at other points"):
+        open_dataset(tmp_path)
 
 
 def test_occupancy_points_are_fixed_and_fill_the_cube() -> None:
@@ -91,6 +157,7 @@ def test_no_temporary_file_is_left_nor_taken_for_a_scene(tmp_path: Path) -> None
         ({"scene": "heap"}, "scene"),
         ({"split": "test"}, "split"),
         ({"seed": -1}, "seed"),
+        ({"other_views": (DepthView(np.ones((4, 6), np.float32), OTHER_CAMERA, RigidTransform.identity()),)}, "camera"),
         ({"rotations_xyzw": np.full((30, 4), 0.9, dtype=np.float32)}, "unit quaternion"),
         ({"widths_m": np.full(30, np.nan, dtype=np.float32)}, "finite"),
     ],

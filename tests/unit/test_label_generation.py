@@ -107,6 +107,29 @@ def test_a_seed_gives_one_scene(world: PhysicsWorld) -> None:
     assert not np.array_equal(first.depth_m, other.depth_m)
 
 
+def test_other_views_change_nothing_else_and_follow_the_protocol(world: PhysicsWorld) -> None:
+    objects = ObjectSet.named("parametric").split("train")
+    plain = generate_scene(world, "packed", objects, "train", 11, SETTINGS)
+    settings = GenerationSettings(points_per_scene=4, random_views=3, ring_views=2)
+    seen, again = (generate_scene(world, "packed", objects, "train", 11, settings) for _ in range(2))
+    assert plain is not None
+    assert seen is not None
+    assert again is not None
+    assert plain.other_views == ()
+    for name in ("depth_m", "centres_m", "rotations_xyzw", "successes", "occupancy"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(plain, name))
+    assert len(seen.other_views) == 5
+    for one, other in zip(seen.other_views, again.other_views, strict=True):
+        np.testing.assert_array_equal(one.depth_m, other.depth_m)
+    for view in seen.other_views[:3]:
+        eye = view.T_camera_workspace.inv().translation - [0.15, 0.15, 0.25]
+        distance_m = np.linalg.norm(eye)
+        assert 0.6 <= distance_m <= 0.75
+        assert 45.0 <= np.degrees(np.arccos(eye[2] / distance_m)) <= 60.0
+        assert eye[1] >= 0.0
+    assert len({view.T_camera_workspace.as_matrix().tobytes() for view in seen.other_views}) == 5
+
+
 def plan_in(folder: Path, scene_count: int) -> GenerationPlan:
     return GenerationPlan(folder, scene_count, ("packed",), ("parametric",), 40, SETTINGS)
 

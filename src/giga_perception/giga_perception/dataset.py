@@ -1,8 +1,9 @@
 """Data sets: folders of labelled scenes.
 
-A folder holds ``dataset.json`` (written once, by whoever came first) and one ``<scene>_<seed>.npz`` a scene. Files are
-written under a temporary name and renamed: a folder may be read while several processes add to it, and a killed writer
-leaves no half scene.
+A folder holds ``dataset.json`` (written once, by whoever came first) and shards: one ``<scene>_<seed>.npz`` a scene,
+about 17 KB with its side view of 640 x 480 pixels, so that little is lost with any one of them. Files are written under
+a temporary name and renamed: a folder may be read while several processes add to it, and a killed writer leaves no half
+scene. Every file states its own format version, so scenes with several views may join a folder that began without.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from giga_perception.labelled_scene import (
     check_format,
     check_scene,
     encode_scene,
-    occupancy_points_m,
     read_scene,
     read_scene_header,
 )
+from giga_perception.occupancy_points import occupancy_points_header, occupancy_points_m
 
 __all__ = [
     "DatasetError",
@@ -34,6 +35,9 @@ __all__ = [
     "SceneDataset",
     "data_root",
     "default_dataset",
+    "holds_dataset",
+    "leftover_files",
+    "misplaced_scene",
     "occupancy_points_m",
     "open_dataset",
     "read_dataset_header",
@@ -70,7 +74,7 @@ class DatasetWriter:
         The folder is made when it is not there. Raises DatasetError when it holds a data set of another format.
         """
         self.folder = Path(folder)
-        self._header = dict(header)
+        self._header = {**header, **occupancy_points_header()}
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"format": FORMAT_NAME, "version": FORMAT_VERSION, **self._header}, indent=2, sort_keys=True)
         temporary = self.folder / f".{_HEADER_FILE}.{os.getpid()}.tmp"
@@ -101,9 +105,10 @@ class DatasetWriter:
     def seeds_done(self, scene: str | None = None) -> set[int]:
         """Seeds whose scenes are in the folder already, of one kind (``pile``, ``packed``) or of any."""
         return {
-            int(path.stem.rpartition("_")[2])
+            int(number)
             for path in _scene_paths(self.folder)
-            if scene is None or path.name.startswith(f"{scene}_")
+            if (number := path.stem.rpartition("_")[2]).isdecimal()
+            and (scene is None or path.name.startswith(f"{scene}_"))
         }
 
 
@@ -133,6 +138,11 @@ class SceneDataset(Sequence[LabelledScene]):
         return (read_scene(path) for path in self.paths)
 
 
+def holds_dataset(folder: Path | str) -> bool:
+    """Whether there is a data set in a folder, of whatever format."""
+    return (Path(folder) / _HEADER_FILE).exists()
+
+
 def open_dataset(folder: Path | str) -> SceneDataset:
     """Opens a folder of scenes. Raises DatasetError when there is no data set, or one of another format."""
     folder = Path(folder)
@@ -155,6 +165,19 @@ def read_dataset_header(folder: Path | str) -> dict[str, Any]:
         ) from error
     check_format(path, header)
     return header
+
+
+def misplaced_scene(path: Path, header: Mapping[str, Any]) -> str:
+    """A sentence when a file's name is not that of the scene that its header tells of (it was copied); else ""."""
+    name = scene_file_name(str(header.get("scene")), int(header.get("seed", -1)))
+    if path.name == name:
+        return ""
+    return f"{path} holds the scene of {name}; rename it, or delete it where that file is there too"
+
+
+def leftover_files(folder: Path) -> list[Path]:
+    """Files that killed writers left: harmless, and never read."""
+    return sorted(folder.glob(".*.tmp"))
 
 
 def _scene_paths(folder: Path) -> list[Path]:

@@ -1,13 +1,14 @@
 """One labelled scene, and the one file that holds it.
 
-What is stored is what cannot be computed again cheaply: the clean depth image, the labels of the hand trials and the
-occupancy. Noise, fusion and augmentation happen when a scene is used, afresh each time. A file carries a header of its
-own, so that one which lost its folder still says what it is and what made it.
+What is stored is what cannot be computed again cheaply: the clean depth images, the labels of the hand trials and the
+occupancy. Noise, the choice of views, fusion and augmentation happen when a scene is used, afresh each time. A file
+carries a header of its own, so that one which lost its folder still says what it is and what made it.
+
+Version 1 of the format knew one image a scene, the side view. Version 2 may hold more; both are read.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import zipfile
@@ -21,17 +22,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
-from giga_perception.camera import PinholeCamera
-from giga_perception.workspace import WORKSPACE_SIZE_M
+from giga_perception.camera import DepthView, PinholeCamera
+from giga_perception.occupancy_points import OCCUPANCY_POINT_COUNT, has_these_points
+from giga_perception.stored_depth import pack_depth, unpack_depth
 
 FORMAT_NAME = "giga-labelled-scene"
-FORMAT_VERSION = 1
-OCCUPANCY_POINT_COUNT = 100_000
-DEPTH_UNIT_M = 1e-4
-"""One step of the stored depth: 16 bits reach 6.5 m, rounding costs 0.05 mm against sensor noise of 5 mm."""
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 SCENE_KINDS = ("pile", "packed")
 SPLITS = ("train", "val")
+# The arrays of the other views: packed images [n, 2, H, W] and poses [n, 4, 4]. Absent where there are none.
+_OTHER_VIEWS = ("other_depths", "T_cameras_workspace")
+# What reading a damaged or foreign file raises, somewhere in zip, deflate, NumPy's headers, JSON or our own checks.
+_SIGNS_OF_DAMAGE = (
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class DatasetError(Exception):
@@ -65,40 +79,28 @@ class LabelledScene:
     """[P] inside any object, at ``occupancy_points_m()``."""
     split: Literal["train", "val"] = "train"
     """``val`` for scenes made of held-out objects only, which training must never see."""
+    other_views: tuple[DepthView, ...] = ()
+    """Clean images from elsewhere, all of the same camera; the side view above is always there."""
 
 
-@functools.cache
-def occupancy_points_m() -> NDArray[np.float32]:
-    """The points at which every scene states its occupancy: [100000, 3] metres in ``workspace``, filling the cube.
+def read_scene(path: Path | str, *, other_views: bool = True) -> LabelledScene:
+    """Reads one scene file. Raises DatasetError, naming the file, when it is damaged or of another format.
 
-    The additive recurrence of Roberts (2018) in three dimensions: i times the powers of 1/g modulo 1, with g the real
-    root of g^4 = g + 1. Any contiguous run of it is spread evenly too. The array is shared and read-only.
+    other_views: False leaves all views but the side view on disk, which is quicker.
     """
-    g = 1.0
-    for _ in range(64):
-        g = (1.0 + g) ** 0.25
-    steps = np.array([1.0 / g, 1.0 / g**2, 1.0 / g**3])
-    indices = np.arange(1, OCCUPANCY_POINT_COUNT + 1, dtype=np.float64)[:, None]
-    points = (((0.5 + indices * steps) % 1.0) * WORKSPACE_SIZE_M).astype(np.float32)
-    points.setflags(write=False)
-    return points
-
-
-def read_scene(path: Path | str) -> LabelledScene:
-    """Reads one scene file. Raises DatasetError, naming the file, when it is damaged or of another format."""
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+            wanted = [name for name in stored.files if other_views or name not in _OTHER_VIEWS]
+            arrays = {name: stored[name] for name in wanted}
         header = json.loads(arrays["header"].tobytes())
         check_format(path, header)
         scene = _decode_scene(arrays, header)
+        if other_views and 1 + len(scene.other_views) != header.get("views", 1):
+            raise ValueError(f"it holds {1 + len(scene.other_views)} views, its header tells of {header['views']}")
         check_scene(scene)
-    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(
-            f"{path} is damaged or no labelled scene ({type(error).__name__}: {error}); "
-            "delete it and run `giga generate` again to make that scene anew"
-        ) from error
+    except _SIGNS_OF_DAMAGE as error:
+        raise _damaged(path, error) from error
     return scene
 
 
@@ -108,22 +110,31 @@ def read_scene_header(path: Path | str) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             header = json.loads(stored["header"].tobytes())
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(
-            f"{path} is damaged or no labelled scene ({type(error).__name__}: {error}); "
-            "delete it and run `giga generate` again to make that scene anew"
-        ) from error
+    except _SIGNS_OF_DAMAGE as error:
+        raise _damaged(path, error) from error
     check_format(path, header)
     return header
+
+
+def _damaged(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{path} is damaged or no labelled scene ({type(error).__name__}: {error}); "
+        "delete it and run `giga generate` again to make that scene anew"
+    )
 
 
 def check_format(path: Path, header: Any) -> None:
     """Raises DatasetError, naming the file, when its header is not one this program reads."""
     if not isinstance(header, dict) or header.get("format") != FORMAT_NAME:
         raise DatasetError(f"{path} is not of the format {FORMAT_NAME}; name a folder that `giga generate` wrote")
-    if header.get("version") != FORMAT_VERSION:
+    if header.get("version") not in READABLE_VERSIONS:
         raise DatasetError(
-            f"{path} has format version {header.get('version')}, this program reads {FORMAT_VERSION}; "
+            f"{path} has format version {header.get('version')}, this program reads "
+            f"{' and '.join(map(str, READABLE_VERSIONS))}; use the program that wrote it, or generate the data again"
+        )
+    if not has_these_points(header):
+        raise DatasetError(
+            f"{path} states occupancy at other points than this program does (their checksum differs); "
             "use the program that wrote it, or generate the data again"
         )
 
@@ -156,6 +167,11 @@ def check_scene(scene: LabelledScene) -> None:
         raise ValueError("rotations_xyzw of a success is not a unit quaternion")
     if np.any(scene.depth_m < 0.0):
         raise ValueError("depth_m holds negative values")
+    for number, view in enumerate(scene.other_views, start=1):
+        if view.camera != scene.camera:
+            raise ValueError(f"other view {number} is of another camera than the side view")
+        if not np.all(np.isfinite(view.depth_m)) or np.any(view.depth_m < 0.0):
+            raise ValueError(f"other view {number} holds depths that are negative or not finite")
 
 
 def encode_scene(scene: LabelledScene, maker: Mapping[str, Any]) -> bytes:
@@ -171,13 +187,20 @@ def encode_scene(scene: LabelledScene, maker: Mapping[str, Any]) -> bytes:
         "labels": len(scene.successes),
         "successes": int(np.count_nonzero(scene.successes)),
         "image": [scene.camera.width, scene.camera.height],
+        "views": 1 + len(scene.other_views),
     }
     camera = scene.camera
+    others = scene.other_views
+    other_arrays: dict[str, Any] = {}
+    if others:
+        other_arrays["other_depths"] = np.stack([pack_depth(view.depth_m) for view in others])
+        poses = [view.T_camera_workspace.as_matrix() for view in others]
+        other_arrays["T_cameras_workspace"] = np.stack(poses).astype(np.float64)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
         header=np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8),
-        depth=_pack_depth(scene.depth_m),
+        depth=pack_depth(scene.depth_m),
         intrinsics=np.array([camera.fx, camera.fy, camera.cx, camera.cy], dtype=np.float64),
         T_camera_workspace=scene.T_camera_workspace.as_matrix().astype(np.float64),
         centres_m=np.asarray(scene.centres_m, dtype=np.float32),
@@ -185,6 +208,7 @@ def encode_scene(scene: LabelledScene, maker: Mapping[str, Any]) -> bytes:
         widths_m=np.asarray(scene.widths_m, dtype=np.float32),
         successes=np.asarray(scene.successes, dtype=bool),
         occupancy=np.packbits(np.asarray(scene.occupancy, dtype=bool)),
+        **other_arrays,
     )
     return buffer.getvalue()
 
@@ -192,12 +216,17 @@ def encode_scene(scene: LabelledScene, maker: Mapping[str, Any]) -> bytes:
 def _decode_scene(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> LabelledScene:
     width, height = (int(size) for size in header["image"])
     fx, fy, cx, cy = (float(value) for value in arrays["intrinsics"])
+    camera = PinholeCamera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+    others = [
+        DepthView(unpack_depth(packed), camera, RigidTransform.from_matrix(matrix))
+        for packed, matrix in zip(*(arrays.get(name, ()) for name in _OTHER_VIEWS), strict=True)
+    ]
     return LabelledScene(
         seed=int(header["seed"]),
         scene=header["scene"],
         object_names=tuple(header["object_names"]),
-        depth_m=_unpack_depth(arrays["depth"]),
-        camera=PinholeCamera(width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy),
+        depth_m=unpack_depth(arrays["depth"]),
+        camera=camera,
         T_camera_workspace=RigidTransform.from_matrix(arrays["T_camera_workspace"]),
         centres_m=arrays["centres_m"],
         rotations_xyzw=arrays["rotations_xyzw"],
@@ -205,18 +234,5 @@ def _decode_scene(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any])
         successes=arrays["successes"],
         occupancy=np.unpackbits(arrays["occupancy"], count=OCCUPANCY_POINT_COUNT).astype(bool),
         split=header["split"],
+        other_views=tuple(others),
     )
-
-
-def _pack_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """[2, H, W] bytes, high then low, of the differences along rows: a table seen without roll is constant there."""
-    steps = np.rint(np.clip(np.asarray(depth_m, dtype=np.float64) / DEPTH_UNIT_M, 0, 65535)).astype(np.uint16)
-    differences = np.diff(steps, axis=1, prepend=np.uint16(0))
-    return np.stack([differences >> 8, differences & 255]).astype(np.uint8)
-
-
-def _unpack_depth(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
-    differences = (packed[0].astype(np.uint16) << 8) | packed[1]
-    # Differences were taken modulo 2^16, and so is their sum.
-    steps = np.cumsum(differences, axis=1, dtype=np.uint16)
-    return (steps * np.float32(DEPTH_UNIT_M)).astype(np.float32)

@@ -1,12 +1,13 @@
-"""Fusing one depth image many times: the same TSDF as `tsdf.fuse`, at a fraction of its cost.
+"""Fusing depth images many times: the same TSDF as `tsdf.fuse`, at a fraction of its cost.
 
-Training sees every scene again and again with fresh noise but from the same camera, so which pixel each voxel looks at
-is worked out once for each camera pose. What remains is one gather and some arithmetic for each image.
+Training sees every scene again and again with fresh noise but mostly from the same camera, so which pixel each voxel
+looks at is worked out once for each camera pose. What remains is one gather and some arithmetic for each image.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,14 +49,46 @@ class ProjectiveFusion:
 
     def fuse_value(self, cropped_depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """TSDF values [R, R, R], index order x, y, z, of one cropped image; equal to `tsdf.fuse([view]).value`."""
-        depth_m = cropped_depth_m.reshape(-1)[self.pixels]
-        truncation_m = np.float32(TRUNCATION_VOXELS * WORKSPACE_SIZE_M / self.resolution)
-        distance = (depth_m - self.depths_m) * self.ray_stretch / truncation_m
+        distance, read = self._distances(cropped_depth_m)
         # NaN compares false, so an invalid reading is dropped here too.
-        usable = (depth_m > 0) & (depth_m < MAX_DEPTH_M) & (distance >= -_SURFACE_BAND) & (distance < _SURFACE_BAND)
+        usable = read & (distance >= -_SURFACE_BAND) & (distance < _SURFACE_BAND)
         value = np.zeros(self.resolution**3, dtype=np.float32)
         value[self.voxels[usable]] = (distance[usable] + np.float32(1)) / np.float32(2)
         return value.reshape(self.resolution, self.resolution, self.resolution)
+
+    def integrate(
+        self, cropped_depth_m: NDArray[np.float32], mean: NDArray[np.float32], count: NDArray[np.float32]
+    ) -> None:
+        """Add an image to running means of truncated distances, in truncation lengths, and their counts: both [R^3]."""
+        distance, read = self._distances(cropped_depth_m)
+        usable = read & (distance > -1)
+        voxels = self.voxels[usable]
+        new = np.minimum(distance[usable], np.float32(1))
+        mean[voxels] = (mean[voxels] * count[voxels] + new) / (count[voxels] + 1)
+        count[voxels] += 1
+
+    def _distances(self, cropped_depth_m: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Signed distance of each visible voxel along its ray, in truncation lengths, and where there is a reading."""
+        depth_m = cropped_depth_m.reshape(-1)[self.pixels]
+        truncation_m = np.float32(TRUNCATION_VOXELS * WORKSPACE_SIZE_M / self.resolution)
+        distance = (depth_m - self.depths_m) * self.ray_stretch / truncation_m
+        return distance, (depth_m > 0) & (depth_m < MAX_DEPTH_M)
+
+
+def fuse_values(views: Sequence[tuple[ProjectiveFusion, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """TSDF values [R, R, R] of several cropped images; equal to `tsdf.fuse(views).value`.
+
+    All projections have one resolution. Raises ValueError for no views.
+    """
+    if not views:
+        raise ValueError("fusing needs at least one view")
+    resolution = views[0][0].resolution
+    mean, count = np.zeros((2, resolution**3), dtype=np.float32)
+    for fusion, cropped_depth_m in views:
+        fusion.integrate(cropped_depth_m, mean, count)
+    surface = (count > 0) & (mean >= -_SURFACE_BAND) & (mean < _SURFACE_BAND)
+    value = np.where(surface, (mean + np.float32(1)) / np.float32(2), np.float32(0))
+    return value.reshape(resolution, resolution, resolution)
 
 
 def projective_fusion(
@@ -67,9 +100,48 @@ def projective_fusion(
 
 @functools.lru_cache(maxsize=16)
 def _projective_fusion(camera: PinholeCamera, matrix_bytes: bytes, resolution: int) -> ProjectiveFusion:
-    T_camera_workspace = np.frombuffer(matrix_bytes, dtype=np.float64).reshape(4, 4).astype(np.float32)
+    seen = _visible_voxels(camera, np.frombuffer(matrix_bytes, dtype=np.float64).reshape(4, 4), resolution)
+    return _cropped(
+        camera, resolution, seen, _aligned_range(seen[1], camera.height), _aligned_range(seen[2], camera.width)
+    )
+
+
+def workspace_window(camera: PinholeCamera, T_camera_workspace: RigidTransform) -> tuple[slice, slice]:
+    """Rows and columns of the image that show the workspace, found from its corners alone: next to no work.
+
+    The whole image when the camera stands in the workspace or in the plane of one of its corners.
+    """
+    ends = (0.0, WORKSPACE_SIZE_M)
+    corners = T_camera_workspace.apply(np.array([[x, y, z] for x in ends for y in ends for z in ends]))
+    if corners[:, 2].min() <= 0.0:
+        return slice(0, camera.height), slice(0, camera.width)
+    # A pixel more on each side, for roundings.
+    columns = camera.fx * corners[:, 0] / corners[:, 2] + camera.cx + 0.5
+    rows = camera.fy * corners[:, 1] / corners[:, 2] + camera.cy + 0.5
+    return tuple(  # type: ignore[return-value]  # two, as many as it goes over
+        _aligned_range(np.clip([values.min() - 1.0, values.max() + 1.0], 0, size - 1).astype(np.int32), size)
+        for values, size in ((rows, camera.height), (columns, camera.width))
+    )
+
+
+def window_fusion(
+    camera: PinholeCamera, T_camera_workspace: RigidTransform, resolution: int = TSDF_RESOLUTION
+) -> ProjectiveFusion:
+    """The projection for images cropped to `workspace_window`, for a pose met once: nothing is kept.
+
+    Raises ValueError when no voxel is in view.
+    """
+    seen = _visible_voxels(camera, T_camera_workspace.as_matrix(), resolution)
+    return _cropped(camera, resolution, seen, *workspace_window(camera, T_camera_workspace))
+
+
+# Flat indices of the voxels in view, the row and the column that each falls on, and its depth in metres.
+_Seen = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+
+
+def _visible_voxels(camera: PinholeCamera, matrix: NDArray[np.float64], resolution: int) -> _Seen:
     voxel_m = np.float32(WORKSPACE_SIZE_M / resolution)
-    x, y, z = _voxel_centres_in_camera(T_camera_workspace, voxel_m, resolution)
+    x, y, z = _voxel_centres_in_camera(matrix.astype(np.float32), voxel_m, resolution)
     in_front = z > 0
     safe_z = np.where(in_front, z, np.float32(1))
     half = np.float32(0.5)
@@ -81,11 +153,12 @@ def _projective_fusion(camera: PinholeCamera, matrix_bytes: bytes, resolution: i
     visible &= (row_exact >= margin) & (row_exact < camera.height - margin)
     if not visible.any():
         raise ValueError("the camera sees no part of the workspace: check T_camera_workspace and the intrinsics")
+    voxels = np.flatnonzero(visible.reshape(-1)).astype(np.int32)
+    return voxels, row_exact[visible].astype(np.int32), column_exact[visible].astype(np.int32), z[visible]
 
-    column = column_exact[visible].astype(np.int32)
-    row = row_exact[visible].astype(np.int32)
-    rows = _aligned_range(row, camera.height)
-    columns = _aligned_range(column, camera.width)
+
+def _cropped(camera: PinholeCamera, resolution: int, seen: _Seen, rows: slice, columns: slice) -> ProjectiveFusion:
+    voxels, row, column, depths_m = seen
     slope_x = (column - camera.cx) / camera.fx
     slope_y = (row - camera.cy) / camera.fy
     return ProjectiveFusion(
@@ -93,8 +166,8 @@ def _projective_fusion(camera: PinholeCamera, matrix_bytes: bytes, resolution: i
         rows=rows,
         columns=columns,
         pixels=((row - rows.start) * (columns.stop - columns.start) + column - columns.start).astype(np.int32),
-        voxels=np.flatnonzero(visible.reshape(-1)).astype(np.int32),
-        depths_m=z[visible],
+        voxels=voxels,
+        depths_m=depths_m,
         ray_stretch=np.sqrt(slope_x**2 + slope_y**2 + 1.0).astype(np.float32),
     )
 
@@ -113,12 +186,9 @@ def _voxel_centres_in_camera(
     axes = []
     for axis in range(3):
         a, b, c, d = T_camera_workspace[axis]
-        coordinate = np.empty((resolution, resolution, resolution), dtype=np.float32)
-        current = a * grid_x + b * grid_y + c * first + d
-        for k in range(resolution):
-            coordinate[:, :, k] = current
-            current = current + c * voxel_m
-        axes.append(coordinate)
+        coordinate = np.full((resolution, resolution, resolution), c * voxel_m, dtype=np.float32)
+        coordinate[:, :, 0] = a * grid_x + b * grid_y + c * first + d
+        axes.append(np.cumsum(coordinate, axis=2, dtype=np.float32, out=coordinate))
     return axes[0], axes[1], axes[2]
 
 

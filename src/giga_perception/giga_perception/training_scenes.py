@@ -19,6 +19,7 @@ class SceneSelection:
     """Scenes in memory and what a model card tells of them.
 
     objects_held_out: whether the validation scenes are made of objects that no training scene has.
+    other_views: how many images there are in memory besides one side view a scene.
     """
 
     scenes: TrainingScenes
@@ -27,6 +28,7 @@ class SceneSelection:
     successes: int
     seeds: str
     objects_held_out: bool
+    other_views: int = 0
 
 
 def load_scenes(
@@ -34,13 +36,15 @@ def load_scenes(
     *,
     names: Sequence[str] | None = None,
     limit: int | None = None,
+    other_views: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SceneSelection:
-    """Reads the scenes of the folders, about 0.3 MB each in memory.
+    """Reads the scenes of the folders: about 0.3 MB each in memory, and at most 17 KB a view besides the side view.
 
     `names` ("folder/file", from a checkpoint) restricts to exactly those, so that a run goes on with what it began with
-    although its folder has grown; `limit` takes that many at most, evenly chosen. `progress` is called with the number
-    read and the number to read. Raises DatasetError for a missing or damaged folder or file.
+    although its folder has grown; `limit` takes that many at most, evenly chosen. `other_views`: read more than the
+    side view of each scene, where there is more. `progress` is called with the number read and the number to read.
+    Raises DatasetError for a missing or damaged folder or file.
     """
     files = {f"{path.parent.name}/{path.name}": path for folder in folders for path in open_dataset(folder).paths}
     if names is not None:
@@ -63,7 +67,7 @@ def load_scenes(
     objects: dict[bool, set[str]] = {False: set(), True: set()}
     seeds: list[int] = []
     for done, path in enumerate(files.values(), start=1):
-        scene = read_scene(path)
+        scene = read_scene(path, other_views=other_views)
         marked.append(scene.split == "val")
         objects[marked[-1]].update(scene.object_names)
         kinds[scene.scene] = kinds.get(scene.scene, 0) + 1
@@ -84,4 +88,5 @@ def load_scenes(
         successes=sum(int(scene.successes.sum()) for scene in compact),
         seeds=f"{min(seeds)} to {max(seeds)}",
         objects_held_out=held_out,
+        other_views=sum(len(scene.other_views) for scene in compact),
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from giga_perception.dataset import DatasetWriter, LabelledScene
+from giga_perception.dataset import DatasetWriter, LabelledScene, read_dataset_header
 from giga_perception.source_commit import source_commit
 from giga_sim.label_generation import GenerationSettings, generate_scene
 from giga_sim.object_sets import ObjectSet, Split
@@ -74,9 +74,26 @@ def tasks_of(plan: GenerationPlan) -> list[SceneTask]:
 
 def check_plan(plan: GenerationPlan) -> None:
     """Open every object set once, so that a wrong name fails before any work. Raises ObjectSetError."""
-    for name in {task.object_set for task in tasks_of(plan)}:
-        for split in ("train", "val"):
-            ObjectSet.named(name).split(split)
+    for name, kind in sorted({(task.object_set, task.kind) for task in tasks_of(plan)}):
+        splits: tuple[Split, ...] = ("train", "val")
+        for objects in map(ObjectSet.named(name).split, splits):
+            if kind == "packed":
+                objects.standing()
+
+
+def other_settings(plan: GenerationPlan) -> str:
+    """What a plan asks for otherwise than the data set that its folder holds began with, in words; "" if nothing.
+
+    Both may lie in one folder. Raises DatasetError when the folder holds no data set.
+    """
+    began = read_dataset_header(plan.folder).get("settings", {})
+    defaults = asdict(GenerationSettings())
+    words = [
+        f"{name} {began.get(name, defaults[name])}, now {value}"
+        for name, value in asdict(plan.settings).items()
+        if began.get(name, defaults[name]) != value
+    ]
+    return "; ".join(words)
 
 
 def generate_dataset(

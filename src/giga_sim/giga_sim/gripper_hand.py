@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform
 
 from giga_perception.dataset import data_root
-from giga_sim.object_sets import read_obj
 from giga_sim.physics_world import PhysicsWorld
+from giga_sim.urdf_meshes import read_obj
 
 MAX_WIDTH_M = 0.08
 HAND_TO_GRASP_ORIGIN_M = 0.062

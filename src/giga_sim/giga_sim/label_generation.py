@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
-from giga_perception.camera import PinholeCamera
+from giga_perception.camera import DepthView, PinholeCamera
 from giga_perception.dataset import LabelledScene, occupancy_points_m
-from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
+from giga_perception.workspace import WORKSPACE_SIZE_M
+from giga_sim.camera_views import draw_random_view, ring_of_views
 from giga_sim.grasp_trial import TrialEnd, TrialOutcome
 from giga_sim.gripper_hand import GripperHand
 from giga_sim.label_trials import LabelTrials
@@ -20,7 +21,7 @@ from giga_sim.object_sets import ObjectSet, Split
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.reference_trials import ReferenceTrials
 from giga_sim.scenes import SceneKind, draw_object_count, make_scene
-from giga_sim.side_view_camera import CAMERA, look_at, render_depth, side_view, visible_surface
+from giga_sim.side_view_camera import CAMERA, render_depth, side_view, visible_surface
 from giga_sim.yaw_choice import YAW_COUNT, middle_of_widest_run, next_yaw
 
 FINGER_DEPTH_M = 0.05
@@ -28,20 +29,26 @@ DEPTH_MARGIN = 0.1
 LEAST_NORMAL_Z = -0.1
 # The surface that points are drawn from is what this many views around the workspace see, as if fused.
 SURFACE_VIEW_COUNT = 6
-SURFACE_VIEW_THETA_RAD = np.pi / 6.0
-SURFACE_VIEW_DISTANCE_M = 0.6
 # Every fourth pixel of the camera: far more points than are drawn.
 SURFACE_CAMERA = PinholeCamera(width=160, height=120, fx=135.0, fy=135.0, cx=80.0, cy=60.0)
+# Random views come from a stream of their own: a scene and its labels are the same with and without them.
+_VIEW_STREAM = 1
 
 Trial = Callable[[RigidTransform], TrialOutcome]
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """What is drawn for each scene, and whether its grasps are tried the plain way, as a reference (much slower)."""
+    """What is drawn for each scene, and whether its grasps are tried the plain way, as a reference (much slower).
+
+    The side view is always stored; random_views and ring_views say how many others (camera_views.py). They change
+    nothing else about a scene.
+    """
 
     points_per_scene: int = 48
     reference: bool = False
+    random_views: int = 0
+    ring_views: int = 0
 
 
 @dataclass
@@ -82,6 +89,7 @@ def generate_scene(
     prepared = prepare_scene(world, kind, objects, seed, settings.points_per_scene)
     if prepared is None:
         return None
+    other_views = render_other_views(world, kind, seed, settings)
     trial = ReferenceTrials(world) if settings.reference else LabelTrials(world, GripperHand(world))
     labels = label_points(trial, prepared)
     return LabelledScene(
@@ -97,6 +105,7 @@ def generate_scene(
         successes=np.asarray(labels.successes, dtype=bool),
         occupancy=prepared.occupancy,
         split="train" if split == "train" else "val",
+        other_views=other_views,
     )
 
 
@@ -104,7 +113,7 @@ def prepare_scene(
     world: PhysicsWorld, kind: SceneKind, objects: ObjectSet, seed: int, point_count: int
 ) -> PreparedScene | None:
     """Make the scene of a seed, look at it and draw the points; None when nothing stayed on the table."""
-    rng = np.random.default_rng([seed, 0 if kind == "pile" else 1])
+    rng = np.random.default_rng(_streams_of(kind, seed))
     world.reset()
     world.add_table()
     make_scene(world, kind, objects, draw_object_count(rng), rng)
@@ -115,6 +124,20 @@ def prepare_scene(
     names = tuple(simulated.model.name for simulated in world.objects.values())
     points_m, normals = draw_surface_points(world, rng, point_count)
     return PreparedScene(names, depth_m, occupancy, points_m, normals, rng) if len(points_m) else None
+
+
+def render_other_views(
+    world: PhysicsWorld, kind: SceneKind, seed: int, settings: GenerationSettings
+) -> tuple[DepthView, ...]:
+    """Clean images of the scene that stands in a world: first those drawn at random, then those of the ring."""
+    rng = np.random.default_rng([*_streams_of(kind, seed), _VIEW_STREAM])
+    poses = [draw_random_view(rng) for _ in range(settings.random_views)] + ring_of_views(settings.ring_views)
+    meshes = world.placed_meshes() if poses else []
+    return tuple(DepthView(render_depth(meshes, CAMERA, pose, table=DEFAULT_TABLE), CAMERA, pose) for pose in poses)
+
+
+def _streams_of(kind: SceneKind, seed: int) -> list[int]:
+    return [seed, 0 if kind == "pile" else 1]
 
 
 def label_points(trial: Trial, scene: PreparedScene, *, only_what_decides: bool = True) -> PointLabels:
@@ -136,12 +159,8 @@ def draw_surface_points(
 
     n is `count`, or 0 when nothing of the objects faces upwards inside the cube.
     """
-    centre = (WORKSPACE_SIZE_M / 2.0, WORKSPACE_SIZE_M / 2.0, TABLE_HEIGHT_M)
     meshes = world.placed_meshes()
-    seen = [
-        visible_surface(meshes, SURFACE_CAMERA, look_at(centre, SURFACE_VIEW_DISTANCE_M, SURFACE_VIEW_THETA_RAD, phi))
-        for phi in np.arange(SURFACE_VIEW_COUNT) * 2.0 * np.pi / SURFACE_VIEW_COUNT
-    ]
+    seen = [visible_surface(meshes, SURFACE_CAMERA, pose) for pose in ring_of_views(SURFACE_VIEW_COUNT)]
     points = np.concatenate([points for points, _ in seen])
     normals = np.concatenate([normals for _, normals in seen])
     inside = np.all((points >= 0.0) & (points <= WORKSPACE_SIZE_M), axis=1)

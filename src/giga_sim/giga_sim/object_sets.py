@@ -1,32 +1,34 @@
-"""Sets of objects that scenes are made of: the parametric shapes, or any folder of URDF files."""
+"""Sets of objects that scenes are made of: the parametric shapes, those of pybullet_data, or any folder of URDFs."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from giga_perception.dataset import data_root
 from giga_sim.parametric_objects import stands_upright, write_parametric_objects
+from giga_sim.pybullet_objects import pybullet_objects
 from giga_sim.surface_mesh import SurfaceMesh
+from giga_sim.urdf_meshes import ObjectSetError, link_meshes, numbers
+
+__all__ = ["PARAMETRIC", "PYBULLET_DATA", "ObjectModel", "ObjectSet", "ObjectSetError", "Split", "split_of"]
+
+logger = logging.getLogger(__name__)
 
 PARAMETRIC = "parametric"
+PYBULLET_DATA = "pybullet_data"
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-
-
-class ObjectSetError(Exception):
-    """An object set cannot be used; the message says which and what to do."""
 
 
 def split_of(name: str) -> Split:
@@ -51,7 +53,7 @@ class ObjectModel:
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
         """The visual surface."""
-        return cast(trimesh.Trimesh, trimesh.util.concatenate(_link_meshes(self.urdf, "visual")))
+        return cast(trimesh.Trimesh, trimesh.util.concatenate(link_meshes(self.urdf, "visual")))
 
     @cached_property
     def surface(self) -> SurfaceMesh:
@@ -61,7 +63,7 @@ class ObjectModel:
     @cached_property
     def parts(self) -> tuple[trimesh.Trimesh, ...]:
         """The convex hulls that the physics engine sees."""
-        return tuple(mesh.convex_hull for mesh in _link_meshes(self.urdf, "collision"))
+        return tuple(mesh.convex_hull for mesh in link_meshes(self.urdf, "collision"))
 
     @cached_property
     def part_planes(self) -> tuple[NDArray[np.float64], ...]:
@@ -72,10 +74,25 @@ class ObjectModel:
     def inertial_origin_m(self) -> NDArray[np.float64]:
         """Where the centre of mass lies in the link's frame [3]."""
         origin = ElementTree.parse(self.urdf).getroot().find("link/inertial/origin")
-        return _numbers(origin.get("xyz", "0 0 0")) if origin is not None else np.zeros(3)
+        return numbers(origin.get("xyz", "0 0 0")) if origin is not None else np.zeros(3)
+
+    @cached_property
+    def has_inside(self) -> bool:
+        """Whether the visual surface is closed, so that rays can tell its inside. Says so once where it is not."""
+        if not self.mesh.is_watertight:
+            logger.warning(
+                "the surface of object %s is not closed: its occupancy is that of the convex parts "
+                "that the physics engine sees",
+                self.name,
+            )
+        return bool(self.mesh.is_watertight)
 
     def contains(self, points_m: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which points [n, 3], in the object's frame at scale 1, lie inside it."""
+        """Which points [n, 3], in the object's frame at scale 1, lie inside it.
+
+        Where the convex parts are the solid, they decide; else rays against the visual surface; but where that is not
+        closed and has no inside, the convex parts again.
+        """
         inside = np.zeros(len(points_m), dtype=bool)
         candidates = np.flatnonzero(
             np.all((points_m >= self.mesh.bounds[0]) & (points_m <= self.mesh.bounds[1]), axis=1)
@@ -83,7 +100,7 @@ class ObjectModel:
         if not len(candidates):
             return inside
         points = np.asarray(points_m[candidates], dtype=np.float64)
-        if self.is_union_of_parts:
+        if self.is_union_of_parts or not self.has_inside:
             hit = np.zeros(len(points), dtype=bool)
             for part, planes in zip(self.parts, self.part_planes, strict=True):
                 near = np.flatnonzero(~hit & np.all((points >= part.bounds[0]) & (points <= part.bounds[1]), axis=1))
@@ -103,7 +120,7 @@ class ObjectSet(Sequence[ObjectModel]):
 
     @classmethod
     def named(cls, name: str) -> ObjectSet:
-        """``parametric``, or the path of a folder of URDFs (in it, or one folder further down).
+        """``parametric``, ``pybullet_data``, or the path of a folder of URDFs (in it, or one folder further down).
 
         Raises ObjectSetError when there is no such set or the folder holds no URDF.
         """
@@ -111,9 +128,14 @@ class ObjectSet(Sequence[ObjectModel]):
             folder = write_parametric_objects(data_root() / "objects")
             models = [ObjectModel(path.stem, path, stands_upright(path.stem), True) for path in folder.glob("*.urdf")]
             return cls(PARAMETRIC, models)
+        if name == PYBULLET_DATA:
+            found = pybullet_objects()
+            return cls(PYBULLET_DATA, [ObjectModel(o.name, o.urdf, o.stands, o.is_union_of_parts) for o in found])
         folder = Path(name).expanduser()
         if not folder.is_dir():
-            raise ObjectSetError(f"unknown object set {name!r}: say {PARAMETRIC!r} or name a folder of URDF files")
+            raise ObjectSetError(
+                f"unknown object set {name!r}: say {PARAMETRIC!r}, {PYBULLET_DATA!r} or name a folder of URDF files"
+            )
         paths = list(folder.glob("*.urdf")) or list(folder.glob("*/*.urdf"))
         if not paths:
             raise ObjectSetError(f"object set {name!r}: the folder holds no *.urdf file")
@@ -138,63 +160,6 @@ class ObjectSet(Sequence[ObjectModel]):
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int or slice, as in any sequence
         return self._models[index]
-
-
-def _numbers(text: str) -> NDArray[np.float64]:
-    return np.array([float(word) for word in text.split()])
-
-
-def _link_meshes(urdf: Path, element: str) -> list[trimesh.Trimesh]:
-    """The meshes of the only link's visual or collision elements, one for each object of an OBJ file."""
-    try:
-        link = ElementTree.parse(urdf).getroot().find("link")
-        nodes = [] if link is None else link.findall(element)
-        meshes = []
-        for node in nodes:
-            mesh_node = node.find("geometry/mesh")
-            if mesh_node is None:
-                raise ObjectSetError(f"{urdf}: only meshes are understood as the {element} shape of an object")
-            pieces = read_obj(urdf.parent / mesh_node.attrib["filename"])
-            transform = np.eye(4)
-            origin = node.find("origin")
-            if origin is not None:
-                transform[:3, :3] = Rotation.from_euler("xyz", _numbers(origin.get("rpy", "0 0 0"))).as_matrix()
-                transform[:3, 3] = _numbers(origin.get("xyz", "0 0 0"))
-            scale = _numbers(mesh_node.get("scale", "1 1 1"))
-            for vertices, faces in pieces:
-                placed = trimesh.Trimesh(vertices * scale, faces, process=False)
-                placed.merge_vertices()
-                meshes.append(placed.apply_transform(transform))
-    except (OSError, ElementTree.ParseError, ValueError, IndexError) as error:
-        raise ObjectSetError(f"{urdf} or a mesh that it names cannot be read: {error}") from error
-    if not meshes:
-        raise ObjectSetError(f"{urdf} has no {element} mesh in its first link")
-    return meshes
-
-
-def read_obj(path: Path) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Vertices and triangles of each object or group of an OBJ file: the pieces that the physics engine tells apart."""
-    vertices: list[list[float]] = []
-    pieces: list[list[list[int]]] = [[]]
-    for line in path.read_text().splitlines():
-        words = line.split()
-        if not words:
-            continue
-        if words[0] == "v":
-            vertices.append([float(word) for word in words[1:4]])
-        elif words[0] in ("o", "g"):
-            pieces.append([])
-        elif words[0] == "f":
-            corners = [int(word.partition("/")[0]) for word in words[1:]]
-            corners = [corner - 1 if corner > 0 else len(vertices) + corner for corner in corners]
-            pieces[-1] += [[corners[0], b, c] for b, c in pairwise(corners[1:])]
-    if not any(pieces):
-        raise ValueError(f"{path} holds no face")
-    result = []
-    for faces in filter(None, pieces):
-        used, renumbered = np.unique(np.array(faces), return_inverse=True)
-        result.append((np.array(vertices)[used], renumbered.reshape(-1, 3)))
-    return result
 
 
 def _planes(part: trimesh.Trimesh) -> NDArray[np.float64]:

@@ -19,17 +19,28 @@ EXAMPLES = """  ./giga generate --scenes 200                          200 scenes
   ./giga generate --scenes 4000 --workers 2 --minutes 60  as many of 4000 as fit in an hour; run it again to go on
   ./giga generate --objects parametric --objects 'objects/{scene}/train'
                                                         the sets take turns; {scene} is pile or packed
+  ./giga generate --objects parametric --objects pybullet_data
+  ./giga generate --random-views 4 --ring-views 6       ten clean images a scene besides the side view
   ./giga generate --distributed 10.0.0.5:6379 --scenes 20000
                                                         on a Ray cluster; the scenes are written here"""
 
 PROGRESS_PERIOD_S = 5.0
+MOST_VIEWS = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=int, default=1000, help="scenes in the whole data set (default 1000)")
     parser.add_argument("--scene", default="pile,packed", help="kinds that take turns (default pile,packed)")
     parser.add_argument(
-        "--objects", action="append", help="'parametric' or a folder of URDFs; may be repeated (default parametric)"
+        "--objects",
+        action="append",
+        help="'parametric', 'pybullet_data' or a folder of URDFs; may be repeated (default parametric)",
+    )
+    parser.add_argument(
+        "--random-views", type=int, default=0, metavar="N", help="also store N views from random places (default 0)"
+    )
+    parser.add_argument(
+        "--ring-views", type=int, default=0, metavar="N", help="also store N views from evenly around (default 0)"
     )
     parser.add_argument("--points", type=int, default=48, help="labelled points a scene (default 48)")
     parser.add_argument(
@@ -52,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from giga_perception.dataset import DatasetError, default_dataset, read_dataset_header
-    from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset
+    from giga_perception.dataset import DatasetError, default_dataset, holds_dataset, read_dataset_header
+    from giga_sim.dataset_generation import GenerationPlan, check_plan, generate_dataset, other_settings
     from giga_sim.label_generation import GenerationSettings
     from giga_sim.object_sets import ObjectSetError
     from giga_sim.ray_generation import ClusterError
@@ -61,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
     if min(args.scenes, args.points, args.workers) < 1:
         raise UserError("--scenes, --points and --workers must be at least 1")
+    if not all(0 <= count <= MOST_VIEWS for count in (args.random_views, args.ring_views)):
+        raise UserError(f"--random-views and --ring-views must be from 0 to {MOST_VIEWS}")
     folder = args.output or default_dataset()
     try:
         if args.resume:
@@ -71,9 +84,16 @@ def run(args: argparse.Namespace) -> int:
             kinds=tuple(scene_kind(name.strip()) for name in args.scene.split(",")),
             object_sets=tuple(args.objects or ["parametric"]),
             first_seed=args.seed,
-            settings=GenerationSettings(points_per_scene=args.points, reference=args.reference),
+            settings=GenerationSettings(
+                points_per_scene=args.points,
+                reference=args.reference,
+                random_views=args.random_views,
+                ring_views=args.ring_views,
+            ),
         )
         check_plan(plan)
+        if holds_dataset(folder) and (changes := other_settings(plan)):
+            print(f"{folder} began with other settings ({changes}); its scenes stay as they are.", flush=True)
         progress = _Progress()
         where = f"{args.workers} processes" if args.distributed is None else f"Ray cluster {args.distributed}"
         print(f"Generating into {folder} ({where}); Ctrl-C stops, the same command goes on.", flush=True)
