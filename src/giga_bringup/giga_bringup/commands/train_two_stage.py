@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     out: Path = args.out or data_root() / "runs" / "two-stage.safetensors"
     try:
         dataset = open_dataset(args.folder or default_dataset())
-        taught, held_out = [], []
+        taught: list[Path] = []
+        held_out: list[Path] = []
         for done, path in enumerate(dataset.paths, start=1):
             (held_out if read_scene_header(path)["split"] == "val" else taught).append(path)
             _show_reading(done, len(dataset.paths))

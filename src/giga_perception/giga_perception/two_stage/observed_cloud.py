@@ -67,9 +67,9 @@ def _of_view(view: DepthView) -> tuple[FloatArray, FloatArray]:
     depth_m = np.ascontiguousarray(view.depth_m[::step, ::step])
     usable = np.isfinite(depth_m) & (depth_m > 0.0) & (depth_m < MAX_DEPTH_M)
     depth_m = np.where(usable, depth_m, np.float32(0))
-    depth_m = cv2.bilateralFilter(depth_m, _SMOOTHING_PIXELS, _SMOOTHING_DEPTH_M, _SMOOTHING_SIGMA_PIXELS)
+    smooth_m = cv2.bilateralFilter(depth_m, _SMOOTHING_PIXELS, _SMOOTHING_DEPTH_M, _SMOOTHING_SIGMA_PIXELS)
     rows, columns = np.nonzero(usable)
-    z = depth_m[rows, columns].astype(np.float64)
+    z = smooth_m[rows, columns].astype(np.float64)
     rays = np.column_stack(
         [(columns * step - camera.cx) / camera.fx, (rows * step - camera.cy) / camera.fy, np.ones(len(z))]
     )
