@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from giga_perception.grasp_judge import GraspJudge
-from giga_perception.weights import ModelFileError
+from giga_perception.tensor_file import ModelFileError, read_tensors, tensors_problem, write_tensors
 
 FORMAT_VERSION = "2"
 _KIND = "grasp-judge"
@@ -36,9 +32,7 @@ def fingerprint(model: nn.Module) -> str:
 def save_judge(path: Path, judge: GraspJudge, model: nn.Module, card: Mapping[str, str]) -> None:
     """Write the judge of `model` with its card, to a temporary name first."""
     header = {**card, "format_version": FORMAT_VERSION, "kind": _KIND, "model_fingerprint": fingerprint(model)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: tensor.contiguous() for name, tensor in judge.state_dict().items()}, temporary, metadata=header)
-    os.replace(temporary, path)
+    write_tensors(path, judge.state_dict(), header)
 
 
 def load_judge(path: Path, model: nn.Module) -> GraspJudge:
@@ -46,12 +40,7 @@ def load_judge(path: Path, model: nn.Module) -> GraspJudge:
     remedy = "make it anew with `giga judge`"
     if not path.is_file():
         raise ModelFileError(f"judge file {path} does not exist: {remedy}, or use mode plain")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header: dict[str, str] = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"judge file {path} is damaged or no safetensors file ({error}): {remedy}") from error
+    state, header = read_tensors(path, "judge file", remedy)
     if header.get("kind") != _KIND or header.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
             f"judge file {path} is a {header.get('kind')} of format {header.get('format_version')}, this program reads "
@@ -60,10 +49,8 @@ def load_judge(path: Path, model: nn.Module) -> GraspJudge:
     if header.get("model_fingerprint") != fingerprint(model):
         raise ModelFileError(f"judge file {path} was taught on another model than the one beside it: {remedy}")
     judge = GraspJudge()
-    expected = judge.state_dict()
-    if state.keys() != expected.keys() or any(state[name].shape != expected[name].shape for name in expected):
-        raise ModelFileError(f"judge file {path} does not hold the tensors of a judge: {remedy}")
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-        raise ModelFileError(f"judge file {path} holds values that are not finite: {remedy}")
+    problem = tensors_problem(state, {name: tuple(tensor.shape) for name, tensor in judge.state_dict().items()})
+    if problem is not None:
+        raise ModelFileError(f"judge file {path} does not hold the tensors of a judge: {problem}; {remedy}")
     judge.load_state_dict(state)
     return judge.eval()

@@ -56,7 +56,7 @@ def reconstruct(
     with torch.inference_mode():
         if planes is None:
             planes = encode_scene(model, tsdf.value)
-        logits_at = _OccupancyField(model, planes)
+        logits_at = OccupancyField(model, planes)
         while True:
             mesh = _decimated(_surface(occupancy_lattice(logits_at, resolution)), max_triangles)
             if len(mesh.faces) <= max_triangles and (mesh.is_empty or mesh.is_watertight):
@@ -69,8 +69,8 @@ def reconstruct(
             _LOG.warning("too ragged for %d triangles, reconstructed at %d cells a side", max_triangles, resolution)
 
 
-class _OccupancyField:
-    """The occupancy head of one encoded scene."""
+class OccupancyField:
+    """The occupancy head of one encoded scene: planes [3, C, R, R] as `model.encode` makes them."""
 
     def __init__(self, model: Giga, planes: Tensor) -> None:
         self._model = model

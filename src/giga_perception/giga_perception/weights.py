@@ -9,12 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from giga_perception.model_family import GraspModel, new_network
 from giga_perception.model_kinds import MODEL_KINDS
+from giga_perception.tensor_file import ModelFileError, read_tensors, tensors_problem, write_tensors
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MODEL_VARIABLE",
+    "SHIPPED_MODEL",
+    "ModelFileError",
+    "load_model",
+    "model_name",
+    "model_path",
+    "network_with",
+    "read_torch_checkpoint",
+    "recognised_kind",
+    "save_model",
+    "state_dict_problem",
+    "tensor_shapes",
+]
 
 FORMAT_VERSION = "1"
 
@@ -24,10 +39,6 @@ MODEL_VARIABLE = "GIGA_MODEL"
 SHIPPED_MODEL = Path(__file__).parent / "weights" / "giga.safetensors"
 
 _REMEDY = "train one with `giga train`, or convert the authors' weights with `giga import-weights`"
-
-
-class ModelFileError(Exception):
-    """A model file that cannot be used; the message is one sentence naming the file and what to do."""
 
 
 def model_path(path: Path | None = None) -> Path:
@@ -49,20 +60,13 @@ def save_model(path: Path, model: GraspModel, card: Mapping[str, str]) -> None:
     Written to a temporary name and renamed, so that a reader never sees half a file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
         "name": model_name(path, card),
         "card": json.dumps(dict(card), sort_keys=True),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(save(tensors, metadata=header))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_tensors(path, model.state_dict(), header)
 
 
 def load_model(path: Path) -> tuple[GraspModel, dict[str, str]]:
@@ -78,15 +82,7 @@ def load_model(path: Path) -> tuple[GraspModel, dict[str, str]]:
         if path == SHIPPED_MODEL:
             raise ModelFileError(f"this checkout ships no model file yet ({path} is missing): {_REMEDY}")
         raise ModelFileError(f"model file {path} does not exist: correct the path (or ${MODEL_VARIABLE}), or {_REMEDY}")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header: dict[str, str] = file.metadata() or {}
-            state_dict = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"model file {path} is damaged or no safetensors file ({error}): copy it anew, or {_REMEDY}"
-        ) from error
-
+    state_dict, header = read_tensors(path, "model file", _REMEDY)
     kind = header.get("kind")
     if kind is None:
         raise ModelFileError(f"model file {path} does not say of what kind its network is: {_REMEDY}")
@@ -180,21 +176,7 @@ def recognised_kind(state_dict: Mapping[str, object]) -> str | None:
 
 def state_dict_problem(state_dict: Mapping[str, object], kind: str) -> str | None:
     """Why these tensors are not a usable network of this kind, or None when they are: names, shapes, types, values."""
-    expected = tensor_shapes(kind)
-    missing = sorted(expected.keys() - state_dict.keys())
-    if missing:
-        return f"it lacks {len(missing)} of {len(expected)} tensors, the first is {missing[0]}"
-    unknown = sorted(str(name) for name in state_dict.keys() - expected.keys())
-    if unknown:
-        return f"it has {len(unknown)} tensors too many, the first is {unknown[0]}"
-    for name, tensor in state_dict.items():
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            return f"{name} is no tensor of floats"
-        if tuple(tensor.shape) != expected[name]:
-            return f"{name} has shape {tuple(tensor.shape)}, expected {expected[name]}"
-        if not bool(torch.isfinite(tensor).all()):
-            return f"{name} holds values that are not finite"
-    return None
+    return tensors_problem(state_dict, tensor_shapes(kind))
 
 
 def tensor_shapes(kind: str) -> dict[str, tuple[int, ...]]:
