@@ -117,13 +117,11 @@ def run(args: argparse.Namespace) -> int:
     except (ModelFileError, ObjectSetError, ValueError) as error:
         raise UserError(str(error)) from error
     series_seeds = [range(first, first + args.rounds) for first in args.seed]
-    fixed: dict[str, Any] = {
-        **{name: value for name, value in vars(settings).items() if name != "model"},
-        "mode": mode_of(settings),
-        "views": settings.views_taken,
-        "detector_sha256": fingerprint,
-        "commit": source_commit(),
-    }
+    # By the names of the options, since that is how a run with others is told what differs.
+    told = ("protocol", "policy", "avoid_failures", "scene", "objects", "split", "count", "threshold", "out_threshold")
+    fixed: dict[str, Any] = {name: getattr(args, name) for name in (*told, "force", "resolution", "averaging")}
+    fixed |= {"views": settings.views_taken, "mode": mode_of(settings)}
+    fixed |= {"content of the model file": fingerprint[:12], "commit": source_commit()}
     try:
         file = RoundsFile(rounds_path(args.json), fixed) if args.json else None
     except RoundsFileError as error:
