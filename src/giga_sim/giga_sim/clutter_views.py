@@ -1,4 +1,8 @@
-"""What a detector gets to see in a clutter benchmark: the views of a protocol, each with its own noise."""
+"""What a detector gets to see in a clutter benchmark: the views of a protocol, each with its own noise.
+
+A network knows the views that it was trained on. One that only ever saw the side view finds little in six fused views
+or in a view from the table's other side; the paper trained another one for its six views.
+"""
 
 from __future__ import annotations
 
