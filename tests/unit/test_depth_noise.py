@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from giga_perception import add_depth_noise
+from giga_perception.depth_noise import add_pixel_noise
 
 FLAT = np.full((96, 128), 0.6, dtype=np.float32)
 
@@ -43,3 +44,16 @@ def test_pixels_without_a_reading_stay_without() -> None:
         noisy = add_depth_noise(holed, np.random.default_rng(seed))
         assert not noisy[10:20].any()
         assert (noisy[20:] > 0).all()
+
+
+def test_the_noise_of_later_work_is_small_for_every_pixel_by_itself_and_without_a_scale() -> None:
+    holed = FLAT.copy()
+    holed[10:20] = 0
+    noisy = add_pixel_noise(holed, np.random.default_rng(7))
+    np.testing.assert_array_equal(noisy, add_pixel_noise(holed, np.random.default_rng(7)))
+    assert noisy.dtype == np.float32
+    assert not noisy[10:20].any()
+    error_m = (noisy - holed)[20:]
+    assert abs(error_m.mean()) < 0.00005
+    assert abs(error_m.std() - 0.0008) < 0.00005
+    assert abs(np.corrcoef(error_m[:, 1:].ravel(), error_m[:, :-1].ravel())[0, 1]) < 0.05

@@ -23,14 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     folder = repository() / "benchmarks"
-    names = sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    files = {file.stem.replace("_", "-"): file for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    names = sorted(files)
     if args.name is None:
         for name in names:
-            print(f"{name:16} {_load(folder / f'{name}.py').SUMMARY}")
+            print(f"{name:16} {_load(files[name]).SUMMARY}")
         return 0
     if args.name not in names:
         raise UserError(f"no benchmark is called '{args.name}'; there are: {', '.join(names)}")
-    module = _load(folder / f"{args.name}.py")
+    module = _load(files[args.name])
     parser = argparse.ArgumentParser(
         prog=f"giga benchmark {args.name}",
         description=module.SUMMARY,

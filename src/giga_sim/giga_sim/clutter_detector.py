@@ -1,0 +1,63 @@
+"""The detector that a clutter benchmark measures: made here, from its settings, whatever kind of detector it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from giga_perception.camera import DepthView
+from giga_perception.detection import Detection, GraspDetector
+from giga_perception.detection_mode import MODES, mode_named
+from giga_perception.judge_file import judge_path
+from giga_perception.weights import model_path
+from giga_sim.clutter_settings import ClutterSettings
+
+
+class ClutterDetector(Protocol):
+    """What a round needs of a detector."""
+
+    @property
+    def model_name(self) -> str:
+        """What tables call it."""
+
+    def detect(self, views: Sequence[DepthView]) -> Detection:
+        """Ranked grasps, best first, for the scene in these depth views (at least one)."""
+
+
+def detector_of(settings: ClutterSettings) -> ClutterDetector:
+    """The detector of these settings, best grasp first.
+
+    Raises giga_perception.ModelFileError when a file cannot be used, ValueError for a threshold, mode or resolution
+    that the detector does not know.
+    """
+    return GraspDetector.from_file(
+        settings.model,
+        resolution=settings.resolution,
+        threshold=settings.threshold,
+        out_threshold=settings.out_threshold,
+        best_forced=settings.best_forced,
+        mode=settings.mode,
+        averaging=settings.averaging,
+    )
+
+
+def mode_of(settings: ClutterSettings) -> str:
+    """The mode that detects: the one named, or what "auto" means for this model."""
+    if settings.mode != "auto":
+        return settings.mode
+    chosen = mode_named("auto", has_judge=judge_path(model_path(settings.model)).is_file())
+    return next(name for name, mode in MODES.items() if mode == chosen)
+
+
+def fingerprint_of(settings: ClutterSettings) -> str:
+    """SHA-256 over the content of the files that the detector is made of: the model and, if it is asked, its judge."""
+    model = model_path(settings.model)
+    files: list[Path] = [model]
+    if MODES[mode_of(settings)].second_look:
+        files.append(judge_path(model))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
