@@ -24,7 +24,8 @@ from giga_perception.model_kinds import MODEL_KINDS
 from giga_perception.network import Giga
 from giga_perception.projective_tsdf import projective_fusion
 from giga_perception.training import CHECKPOINT_FILE, LOG_FILE, TrainingScenes, read_log, train
-from giga_perception.training_batches import BatchSettings, balancing_weights, compact_scene, make_batch
+from giga_perception.training_balance import balancing_weights
+from giga_perception.training_batches import BatchSettings, compact_scene, make_batch
 from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_run import TrainingError, predict
 from giga_perception.training_scenes import load_scenes
