@@ -183,14 +183,14 @@ def test_curves_can_be_read_back(box_data: Path, tmp_path: Path) -> None:
 def test_curves_of_a_killed_run_show_each_step_once(scenes: TrainingScenes, tmp_path: Path) -> None:
     from giga_perception.training_curves import TrainingCurves
 
-    killed = TrainingCurves(tmp_path, 0)
-    train(scenes, RECIPE, tmp_path / "lost", report=killed.write, report_every=1, stop_after=5)
+    killed = TrainingCurves(tmp_path / "curves", 0)
+    train(scenes, RECIPE, tmp_path / "run", report=killed.write, report_every=1, stop_after=5)
     killed.close()
-    # The checkpoint was of step 3: the run goes on there, with other figures than those lost.
-    resumed = TrainingCurves(tmp_path, 3)
-    curves_before = scalars_of(tmp_path)["loss/total"]
-    assert set(curves_before) == {1, 2, 3}
+    assert set(scalars_of(tmp_path / "curves")["loss/total"]) == {1, 2, 3, 4, 5}
+    # The checkpoint was of step 3: the run goes on from there.
+    resumed = TrainingCurves(tmp_path / "curves", 3)
     resumed.close()
+    assert set(scalars_of(tmp_path / "curves")["loss/total"]) == {1, 2, 3}
 
 
 def test_giga_train_says_what_curves_need(

@@ -77,7 +77,9 @@ class TrainingChecks:
     def result(self, done: int) -> TrainingResult:
         """The run after its last step of now; looks again only at what is not known of just this step."""
         record = self._run.simulated
-        simulated = record.rates if record is not None and record.step == done else None
+        simulated: Mapping[str, float] | None = None
+        if record is not None and record.step == done:
+            simulated = record.rates
         if simulated is None and self._simulation is not None and done == self._steps:
             simulated = self._simulate(self._simulation, done)
         return TrainingResult(self._run.averaged(), self._validate(done), done, self._run.seconds, simulated)

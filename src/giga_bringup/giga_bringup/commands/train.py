@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giga_bringup.errors import UserError
+from giga_bringup.training_reports import RunReports, announce, show_reading, show_simulating
 from giga_perception.model_kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
-    from giga_perception.training import Progress
     from giga_perception.training_checks import SimulatedValidation, TrainingResult
-    from giga_perception.training_curves import TrainingCurves
     from giga_perception.training_processes import TrainingProcesses
     from giga_perception.training_recipe import TrainingRecipe
     from giga_perception.training_scenes import SceneSelection
@@ -32,10 +29,10 @@ EXAMPLES = """  ./giga train                                   on $GIGA_DATA/fir
   .venv/bin/torchrun --standalone --nproc-per-node 2 -m giga_bringup train     two processes (or GPUs) share each batch
   GIGA_MODEL=~/.cache/giga/runs/giga/giga.safetensors ./giga demo
 
-the defaults: losses, optimiser, rate, batch and balance of the paper; many grasps an encoding, mirrored scenes, a
+The defaults: losses, optimiser, rate, batch and balance of the paper; many grasps an encoding, mirrored scenes, a
 cosine and an average of the weights are ours. The paper's recipe to the letter:
   ./giga train --grasps-per-scene 1 --augmentation none --schedule constant --warm-up 0 --gradient-limit 0 --average 0
-the recipe of the weights that ship (stage 2 of 2, on what stage 1 left):
+The recipe of the weights that ship, in two stages (the first went on from earlier weights, with --init):
   ./giga train --balance weigh --batch 16 --learning-rate 1.5e-3 --schedule constant --weight-decay 0.01 \\
     --augmentation turn --steps 1350 --name stage1
   ./giga train --balance weigh --batch 16 --learning-rate 1.5e-3 --weight-decay 0.01 --steps 2600 \\
@@ -170,8 +167,8 @@ def _train(args: argparse.Namespace, processes: TrainingProcesses, device: str) 
         return out / f"{model_name}.safetensors"
 
     simulation = _simulation(args, lambda best: print(f"  best so far: {save(f'{name}.best', best)}", flush=True))
-    _announce(selection, recipe, out, steps_done, processes)
-    with _Reports(out, steps_done, curves_wanted=args.tensorboard) as report:
+    announce(selection, recipe, out, steps_done, processes)
+    with RunReports(out, steps_done, curves_wanted=args.tensorboard) as report:
         result = train(
             selection.scenes,
             recipe,
@@ -203,12 +200,12 @@ def _load_scenes(
     from giga_perception.training_scenes import load_scenes
 
     if names is None and processes.leads:
-        selection = load_scenes(folders, limit=limit, progress=_show_reading)
+        selection = load_scenes(folders, limit=limit, progress=show_reading)
         processes.agreed(selection.scenes.names)
         return selection
     if names is None:
         names = processes.agreed(names)
-    return load_scenes(folders, names=names, progress=_show_reading if processes.leads else None)
+    return load_scenes(folders, names=names, progress=show_reading if processes.leads else None)
 
 
 def _simulation(args: argparse.Namespace, keep_best: Callable[[TrainingResult], None]) -> SimulatedValidation | None:
@@ -217,7 +214,7 @@ def _simulation(args: argparse.Namespace, keep_best: Callable[[TrainingResult], 
     from giga_perception.training_checks import SimulatedValidation
     from giga_sim.grasping_validation import GraspingValidation
 
-    check = GraspingValidation(args.simulate_rounds, args.simulate_objects, _show_simulating)
+    check = GraspingValidation(args.simulate_rounds, args.simulate_objects, show_simulating)
     return SimulatedValidation(check, args.simulate_every, keep_best)
 
 
@@ -242,92 +239,3 @@ def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
         seed=args.seed,
         model=args.model,
     )
-
-
-def _announce(
-    selection: SceneSelection, recipe: TrainingRecipe, out: Path, steps_done: int, processes: TrainingProcesses
-) -> None:
-    scenes = selection.scenes
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(selection.kinds.items()))
-    share = selection.successes / max(1, selection.labelled_points)
-    print(f"{len(scenes.train)} scenes to train on, {len(scenes.validation)} to validate ({kinds})")
-    print(f"{selection.labelled_points} labelled points, {100 * share:.1f} % successes")
-    if not selection.objects_held_out:
-        print("note: validation scenes hold objects that training sees too")
-    going_on = f", going on after step {steps_done}" if steps_done else ""
-    title = MODEL_KINDS[recipe.model].title
-    shared = f" shared by {processes.count} processes" if processes.count > 1 else ""
-    print(
-        f"{title}: {recipe.steps} steps of {recipe.batch} scenes{shared}, {recipe.precision}; run in {out}{going_on}",
-        flush=True,
-    )
-
-
-def _show_reading(done: int, total: int) -> None:
-    if done % 200 == 0 or done == total:
-        print(f"\rreading scenes: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-def _show_simulating(done: int, total: int) -> None:
-    print(f"\rsimulating: {done}/{total} tables", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-class _Reports:
-    """Tells of a run while it trains: on the terminal, and as TensorBoard curves where they can be written."""
-
-    def __init__(self, out: Path, steps_done: int, *, curves_wanted: bool) -> None:
-        from giga_perception.training_curves import CURVES_FOLDER, TrainingCurves, can_write_curves
-
-        self._curves: TrainingCurves | None = None
-        if can_write_curves():
-            self._curves = TrainingCurves(out / CURVES_FOLDER, steps_done)
-        elif curves_wanted:
-            raise UserError(
-                "TensorBoard curves need tensorboardX, which is not installed: `pip install tensorboardX`, or leave "
-                "--tensorboard out (loss.png and log.jsonl are always written)"
-            )
-
-    def __enter__(self) -> Callable[[Progress], None]:
-        return self._tell
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._curves is not None:
-            self._curves.close()
-
-    def _tell(self, progress: Progress) -> None:
-        _show_progress(progress)
-        if self._curves is not None:
-            self._curves.write(progress)
-
-
-def _show_progress(progress: Progress) -> None:
-    losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    print(
-        f"step {progress.step}/{progress.steps}  {losses}  {progress.steps_per_s:.2f} it/s  "
-        f"{progress.remaining_s / 60.0:.1f} min left",
-        flush=True,
-    )
-    if progress.figures is not None:
-        print(f"  validation: {_in_words(progress.figures.as_dict())}", flush=True)
-    if progress.simulated is not None:
-        rates = "  ".join(f"{name} {value:.1f} %" for name, value in progress.simulated.items())
-        print(f"  simulated grasping: {rates}", flush=True)
-
-
-_FIGURES = (
-    ("loss", "loss {:.3f}", 1.0),
-    ("balanced_bce", "bce {:.3f}", 1.0),
-    ("auc", "auc {:.3f}", 1.0),
-    ("precision", "precision {:.2f}", 1.0),
-    ("recall", "recall {:.2f}", 1.0),
-    ("rotation_error_deg", "rotation {:.0f} deg", 1.0),
-    ("width_error_m", "width {:.1f} mm", 1000.0),
-    ("occupancy_iou", "occupancy IoU {:.3f}", 1.0),
-)
-
-
-def _in_words(figures: dict[str, float]) -> str:
-    """The figures that the network has, in one line."""
-    return "  ".join(text.format(scale * figures[key]) for key, text, scale in _FIGURES if key in figures)
