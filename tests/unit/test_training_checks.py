@@ -142,6 +142,9 @@ def test_giga_train_simulates_and_keeps_the_best(
     assert "## Grasping simulated while it trained" in (out / "giga.md").read_text()
     assert giga(["train", str(box_data), "--model", "giga-geo", *SHORT, "--simulate-every", "1"]) == 2
     assert "predicts no grasps" in capsys.readouterr().err
+    nowhere = ["--simulate-every", "1", "--simulate-objects", str(tmp_path / "nowhere")]
+    assert giga(["train", str(box_data), "--out", str(tmp_path / "other"), *SHORT, *nowhere]) == 2
+    assert "unknown object set" in capsys.readouterr().err
 
 
 def scalars_of(folder: Path) -> dict[str, dict[int, float]]:

@@ -118,7 +118,6 @@ def run(args: argparse.Namespace) -> int:
     from giga_perception.training_processes import LaunchError, launched_processes
     from giga_perception.training_run import TrainingError
     from giga_perception.weights import ModelFileError
-    from giga_sim.object_sets import ObjectSetError
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -131,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with launched_processes(args.device) as (processes, device):
             _train(args, processes, device)
-    except (DatasetError, LaunchError, ModelFileError, ObjectSetError, TrainingError, ValueError) as error:
+    except (DatasetError, LaunchError, ModelFileError, TrainingError, ValueError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"cannot write the run to {_run_folder(args)}: {error.strerror or error}") from error
@@ -213,8 +212,12 @@ def _simulation(args: argparse.Namespace, keep_best: Callable[[TrainingResult], 
         return None
     from giga_perception.training_checks import SimulatedValidation
     from giga_sim.grasping_validation import GraspingValidation
+    from giga_sim.object_sets import ObjectSetError
 
-    check = GraspingValidation(args.simulate_rounds, args.simulate_objects, show_simulating)
+    try:
+        check = GraspingValidation(args.simulate_rounds, args.simulate_objects, show_simulating)
+    except ObjectSetError as error:
+        raise UserError(str(error)) from error
     return SimulatedValidation(check, args.simulate_every, keep_best)
 
 
