@@ -10,7 +10,13 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from giga_perception.losses import GraspTargets, rotation_loss, training_losses, turned_about_approach
+from giga_perception.losses import (
+    GraspTargets,
+    loss_counts,
+    rotation_loss,
+    training_losses,
+    turned_about_approach,
+)
 from giga_perception.network import GraspPrediction, ScenePrediction
 from giga_perception.validation import area_under_roc
 
@@ -88,6 +94,22 @@ def test_heads_that_a_network_lacks_cost_nothing() -> None:
     assert blind["total"] == pytest.approx(everything["total"] - everything["occupancy"], rel=1e-5)
     only_geometry = training_losses(dataclasses.replace(prediction, grasps=None), targets).as_floats()
     assert only_geometry == {"occupancy": everything["occupancy"], "total": everything["occupancy"]}
+
+
+def test_parts_of_a_batch_add_up_to_the_whole() -> None:
+    prediction, targets = some_prediction(), some_targets()
+    # One part without a success: its own means would count it twice.
+    targets = dataclasses.replace(targets, successes=torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
+    whole = training_losses(prediction, targets).as_floats()
+    counts = loss_counts(targets)
+    sums = dict.fromkeys(whole, 0.0)
+    for part in (slice(0, 1), slice(1, 2)):
+        grasps = GraspPrediction(**{name: value[part] for name, value in vars(prediction.grasps).items()})
+        some = ScenePrediction(grasps, occupancy_logits=prediction.occupancy_logits[part])
+        parts_targets = GraspTargets(**{name: value[part] for name, value in vars(targets).items()})
+        for name, value in training_losses(some, parts_targets, counts).as_floats().items():
+            sums[name] += value
+    assert sums == pytest.approx(whole, rel=1e-5)
 
 
 def test_a_batch_without_a_success_has_finite_losses() -> None:

@@ -47,7 +47,7 @@ def test_a_kind_learns_what_it_has_heads_for(kind: str, scenes: TrainingScenes, 
     description = MODEL_KINDS[kind]
     terms = (GRASP_TERMS if description.has_grasps else set()) | ({"occupancy"} if description.has_geometry else set())
     log = read_log(tmp_path)
-    assert log[0].keys() - {"step", "steps_per_s", "validation"} == terms | {"total"}
+    assert log[0].keys() - {"step", "steps_per_s", "learning_rate", "validation"} == terms | {"total"}
     assert log[-1]["total"] < 0.9 * log[0]["total"]
     assert (result.figures.grasps is not None) == description.has_grasps
     assert (result.figures.occupancy is not None) == description.has_geometry

@@ -1,4 +1,4 @@
-"""A picture of a training run: the terms of the objective, and the figures on held-out scenes."""
+"""A picture of a training run: the terms of the objective, the figures on held-out scenes, the simulated rates."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def write_loss_curve(lines: Sequence[dict[str, Any]], path: Path) -> None:
     for name in (name for name in _FIGURES if all(name in line["validation"] for line in validated)):
         values = [line["validation"][name] for line in validated]
         right.plot([line["step"] for line in validated], values, marker=".", label=name)
+    simulated = [line for line in lines if "simulated" in line]
+    for name in simulated[-1]["simulated"] if simulated else ():
+        shares = [line["simulated"][name] / 100.0 for line in simulated]
+        right.plot([line["step"] for line in simulated], shares, marker="s", linestyle="--", label=f"simulated {name}")
     right.set_ylim(0.0, 1.0)
     right.set_title("held-out scenes")
     for axes in (left, right):

@@ -71,20 +71,35 @@ def rotation_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return 1.0 - torch.maximum(straight, turned)
 
 
-def training_losses(prediction: ScenePrediction, targets: GraspTargets) -> Losses:
-    """The terms of all heads. Orientation and width are means over the successes, the others over what counts."""
+def loss_counts(targets: GraspTargets) -> Tensor:
+    """[3] what the terms of a batch are means over: summed weights, successes, occupancy points."""
+    held = targets.successes * (targets.weights > 0)
+    return torch.stack([targets.weights.sum(), held.sum(), targets.weights.new_tensor(targets.occupancy.numel())])
+
+
+def training_losses(prediction: ScenePrediction, targets: GraspTargets, counts: Tensor | None = None) -> Losses:
+    """The terms of all heads. Orientation and width are means over the successes, the others over what counts.
+
+    (Of balanced labels half are successes, so orientation and width weigh twice what equation 9 averaged over all
+    grasps would give them.) counts: `loss_counts` of a larger batch of which this is a part; the losses of its parts
+    then add up to those of the whole. Default: this batch is the whole.
+    """
+    weight_sum, success_count, point_count = loss_counts(targets) if counts is None else counts
     occupancy = None
     if prediction.occupancy_logits is not None:
-        occupancy = functional.binary_cross_entropy_with_logits(prediction.occupancy_logits, targets.occupancy)
+        occupancy = (
+            functional.binary_cross_entropy_with_logits(prediction.occupancy_logits, targets.occupancy, reduction="sum")
+            / point_count
+        )
     grasps = prediction.grasps
     if grasps is None:
         return Losses(occupancy=occupancy)
     quality = functional.binary_cross_entropy_with_logits(
         grasps.quality_logits, targets.successes, weight=targets.weights, reduction="sum"
-    ) / targets.weights.sum().clamp_min(1e-6)
+    ) / weight_sum.clamp_min(1e-6)
     held = targets.successes * (targets.weights > 0)
     # A batch without a success teaches nothing of orientation and width.
-    held_count = held.sum().clamp_min(1.0)
+    held_count = success_count.clamp_min(1.0)
     rotation = (rotation_loss(grasps.rotations, targets.rotations) * held).sum() / held_count
     width = ((grasps.widths - targets.widths_cubes).square() * held).sum() / held_count * WIDTH_WEIGHT
     return Losses(quality=quality, rotation=rotation, width=width, occupancy=occupancy)

@@ -12,7 +12,7 @@ import torch
 
 from giga_perception.model_kinds import MODEL_KINDS
 from giga_perception.source_commit import source_commit
-from giga_perception.training import TrainingResult
+from giga_perception.training_checks import TrainingResult
 from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_scenes import SceneSelection
 
@@ -64,6 +64,7 @@ def training_card(
         "steps": str(result.steps),
         "minutes": f"{result.seconds / 60.0:.1f}",
         "validation": json.dumps(result.figures.as_dict() if result.figures is not None else {}),
+        "simulated": json.dumps(dict(result.simulated)) if result.simulated is not None else "",
         "initial": json.dumps(dict(initial)) if initial is not None else "",
     }
 
@@ -73,6 +74,7 @@ def card_markdown(card: Mapping[str, str]) -> str:
     scenes = json.loads(card["scenes"])
     recipe = json.loads(card["recipe"])
     figures = json.loads(card["validation"])
+    rates = json.loads(card["simulated"]) if card["simulated"] else {}
     began_with = json.loads(card["initial"]) if card["initial"] else None
     kinds = ", ".join(f"{scenes[kind]} {kind}" for kind in ("pile", "packed") if kind in scenes)
     lines = [
@@ -112,6 +114,10 @@ def card_markdown(card: Mapping[str, str]) -> str:
         "",
         "These say how well labels are predicted, not how often an arm lifts an object: for that, see the benchmarks.",
     ]
+    if rates:
+        lines += ["", "## Grasping simulated while it trained", "| rate | per cent |", "|---|---|"]
+        lines += [f"| {name} | {value:.1f} |" for name, value in rates.items()]
+        lines += ["", "A few tables with validation objects, always the same ones: to choose by, not to quote."]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,8 @@
 """Training the network: one encoding of a scene supervises all its labelled grasps and some thousand occupancy points.
 
 A run is a folder: ``checkpoint.pt`` (to go on after any interruption), ``log.jsonl`` (one line a report), ``loss.png``.
-The same scenes, recipe and thread count give the same weights, interrupted or not.
+The same scenes, recipe and thread count give the same weights on one machine's processor, interrupted or not (CUDA
+adds up in no fixed order). Several processes give the same but for the order of their sums.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,13 @@ import torch
 
 from giga_perception.augmentation import AUGMENTATIONS
 from giga_perception.model_family import GraspModel
-from giga_perception.training_batches import BatchSettings, CompactScene, TrainingBatch, balancing_weights, make_batch
+from giga_perception.training_balance import label_balance
+from giga_perception.training_batches import BatchSettings, CompactScene, TrainingBatch, make_batch
+from giga_perception.training_checks import SimulatedValidation, TrainingChecks, TrainingResult
+from giga_perception.training_processes import ALONE, TrainingProcesses
 from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_run import TrainingError, TrainingRun
-from giga_perception.validation import ValidationFigures, validate
+from giga_perception.validation import ValidationFigures
 
 logger = logging.getLogger(__name__)
 
@@ -42,24 +46,19 @@ class TrainingScenes:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is reported while training: means since the last report, and figures when a validation was due."""
+    """What is reported while training: means since the last report, and what was found when a check was due.
+
+    learning_rate: of the last step. simulated: rates of simulated grasping in per cent, by name.
+    """
 
     step: int
     steps: int
     losses: dict[str, float]
+    learning_rate: float
     steps_per_s: float
     remaining_s: float
     figures: ValidationFigures | None
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingResult:
-    """The averaged network, its figures (None without validation scenes), and what all parts of the run took."""
-
-    model: GraspModel
-    figures: ValidationFigures | None
-    steps: int
-    seconds: float
+    simulated: Mapping[str, float] | None
 
 
 def train(
@@ -72,61 +71,76 @@ def train(
     report: Callable[[Progress], None] | None = None,
     report_every: int = 50,
     validate_every: int = 500,
+    simulation: SimulatedValidation | None = None,
     checkpoint_every_s: float = 60.0,
     stop_after: int | None = None,
+    processes: TrainingProcesses = ALONE,
 ) -> TrainingResult:
     """Trains, or goes on with the run in `folder`.
 
     `initial`: a network whose weights to start from, in place of random ones; heads that it lacks start at random, and
     a run that goes on ignores it. `stop_after` ends after that many steps as an interruption would (the checkpoint is
-    written). Raises TrainingError when the checkpoint is damaged or of another recipe or other scenes, when `initial`
-    has no weights that the network could take over, or when the loss is no longer finite.
+    written). `processes`: those that train it together, each calling this with the same arguments; only the first
+    checks, reports and writes, and its result alone has figures. Raises TrainingError when the checkpoint is damaged or
+    of another recipe or other scenes, when `initial` has no weights that the network could take over, when there are
+    more processes than scenes in a batch, or when the loss is no longer finite.
     """
     if not scenes.train:
         raise TrainingError("there is no scene to train on: run `giga generate` first, or name another data set")
+    if processes.count > recipe.batch:
+        raise TrainingError(
+            f"{processes.count} processes cannot share batches of {recipe.batch} scenes: start fewer, or raise --batch"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    positive_weight, negative_weight = balancing_weights(scenes.train)
-    run = TrainingRun(scenes.names, recipe, torch.device(device), initial)
+    run = TrainingRun(scenes.names, recipe, torch.device(device), initial, processes)
     start = run.restore(folder / CHECKPOINT_FILE)
+    if processes.agreed(start) != start:
+        raise TrainingError(
+            f"the processes do not see one and the same run in {folder}: put it on a disk that all share"
+        )
     if start:
         logger.info("going on after step %d of %d", start, recipe.steps)
-
-    def check(model: GraspModel) -> ValidationFigures | None:
-        if not scenes.validation:
-            return None
-        return validate(model, scenes.validation, positive_weight=positive_weight, negative_weight=negative_weight)
-
-    settings = BatchSettings(
-        grasps=recipe.grasps,
-        occupancy_points=recipe.occupancy_points,
-        symmetries=AUGMENTATIONS[recipe.augmentation],
-        positive_weight=positive_weight,
-        negative_weight=negative_weight,
+    checks = TrainingChecks(
+        run,
+        scenes.train,
+        scenes.validation,
+        steps=recipe.steps,
+        validate_every=validate_every,
+        simulation=simulation,
     )
     end = recipe.steps if stop_after is None else min(recipe.steps, stop_after)
+    batches = _batches(scenes.train, recipe, processes, start, end)
+    if not processes.leads:
+        for step, batch in zip(range(start, end), batches, strict=True):
+            run.step(step, batch)
+        return TrainingResult(run.averaged(), None, end, run.seconds)
+
     sums: dict[str, float] = {}
     counted = 0
     done = start
     began = last_report = last_checkpoint = time.monotonic()
     earlier_s = run.seconds
-    figures = None
     with (folder / LOG_FILE).open("a") as log:
-        for step, batch in zip(range(start, end), _batches(scenes.train, recipe, settings, start, end), strict=True):
+        for step, batch in zip(range(start, end), batches, strict=True):
             for name, value in run.step(step, batch).items():
                 sums[name] = sums.get(name, 0.0) + value
             counted += 1
             done = step + 1
-            figures = check(run.averaged()) if done % validate_every == 0 or done == recipe.steps else None
+            run.seconds = earlier_s + time.monotonic() - began
+            figures, simulated = checks.due(done)
             now = time.monotonic()
-            if done % report_every == 0 or done == end or figures is not None:
+            run.seconds = earlier_s + now - began
+            if done % report_every == 0 or done == end or figures is not None or simulated is not None:
                 seconds = max(now - last_report, 1e-9)
                 progress = Progress(
                     step=done,
                     steps=recipe.steps,
                     losses={name: total / counted for name, total in sums.items()},
+                    learning_rate=recipe.rate(step),
                     steps_per_s=counted / seconds,
                     remaining_s=(recipe.steps - done) * seconds / counted,
                     figures=figures,
+                    simulated=simulated,
                 )
                 log.write(json.dumps(_log_line(progress)) + "\n")
                 log.flush()
@@ -134,12 +148,21 @@ def train(
                     report(progress)
                 sums, counted, last_report = {}, 0, now
             if now - last_checkpoint > checkpoint_every_s or done == end:
-                run.seconds = earlier_s + now - began
                 run.store(folder / CHECKPOINT_FILE, done)
                 last_checkpoint = now
-    model = run.averaged()
-    return TrainingResult(
-        model=model, figures=figures if figures is not None else check(model), steps=done, seconds=run.seconds
+    return checks.result(done)
+
+
+def batch_settings(recipe: TrainingRecipe, scenes: Sequence[CompactScene]) -> BatchSettings:
+    """How the recipe makes batches of these scenes, of which it balances the labels."""
+    balance = label_balance(recipe.balance, scenes)
+    return BatchSettings(
+        grasps=recipe.grasps,
+        occupancy_points=recipe.occupancy_points,
+        symmetries=AUGMENTATIONS[recipe.augmentation],
+        positive_weight=balance.positive_weight,
+        negative_weight=balance.negative_weight,
+        failure_share=balance.failure_share,
     )
 
 
@@ -157,27 +180,34 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def _batches(
-    scenes: Sequence[CompactScene], recipe: TrainingRecipe, settings: BatchSettings, start: int, end: int
+    scenes: Sequence[CompactScene], recipe: TrainingRecipe, processes: TrainingProcesses, start: int, end: int
 ) -> Iterator[TrainingBatch]:
-    """Batches of the steps from `start` to `end`, made one ahead in a thread. Every epoch visits every scene once."""
+    """Batches of the steps from `start` to `end`, made one ahead in a thread. Every epoch visits every scene once.
+
+    Of each batch only this process's share: what happens to a scene depends on its use alone, not on who prepares it.
+    """
+    settings = batch_settings(recipe, scenes)
+
+    def uses(step: int) -> range:
+        return range(step * recipe.batch + processes.rank, (step + 1) * recipe.batch, processes.count)
+
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = None
         for step in range(start, end + 1):
-            following = pool.submit(_batch_of_step, scenes, recipe, settings, step) if step < end else None
+            following = pool.submit(_batch_of, scenes, recipe.seed, settings, uses(step)) if step < end else None
             if pending is not None:
                 yield pending.result()
             pending = following
 
 
-def _batch_of_step(
-    scenes: Sequence[CompactScene], recipe: TrainingRecipe, settings: BatchSettings, step: int
-) -> TrainingBatch:
+def _batch_of(scenes: Sequence[CompactScene], seed: int, settings: BatchSettings, uses: Sequence[int]) -> TrainingBatch:
+    """One batch of the uses of scenes that bear these numbers, counted from the run's beginning."""
     chosen, rngs = [], []
-    for use in range(step * recipe.batch, (step + 1) * recipe.batch):
+    for use in uses:
         epoch, position = divmod(use, len(scenes))
-        index = int(_order(recipe.seed, epoch, len(scenes))[position])
+        index = int(_order(seed, epoch, len(scenes))[position])
         chosen.append(scenes[index])
-        rngs.append(np.random.default_rng([recipe.seed, epoch, index]))
+        rngs.append(np.random.default_rng([seed, epoch, index]))
     return make_batch(chosen, rngs, settings)
 
 
@@ -186,7 +216,14 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int
 
 
 def _log_line(progress: Progress) -> dict[str, Any]:
-    line: dict[str, Any] = {"step": progress.step, "steps_per_s": round(progress.steps_per_s, 3), **progress.losses}
+    line: dict[str, Any] = {
+        "step": progress.step,
+        "steps_per_s": round(progress.steps_per_s, 3),
+        "learning_rate": progress.learning_rate,
+        **progress.losses,
+    }
     if progress.figures is not None:
         line["validation"] = progress.figures.as_dict()
+    if progress.simulated is not None:
+        line["simulated"] = dict(progress.simulated)
     return line

@@ -6,7 +6,7 @@ threads make them or on where a run was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,9 @@ class TrainingBatch:
 class BatchSettings:
     """How a scene becomes part of a batch.
 
-    positive_weight: weight of a success in the quality loss; the others have negative_weight. noise: draw depth noise.
+    grasps: labelled points used, at most. failure_share: share of the failures among them that is used, drawn anew each
+    time. positive_weight: weight of a success in the quality loss; the others have negative_weight. noise: draw depth
+    noise.
     """
 
     grasps: int
@@ -80,6 +82,7 @@ class BatchSettings:
     symmetries: tuple[CubeSymmetry, ...] = (IDENTITY,)
     positive_weight: float = 1.0
     negative_weight: float = 1.0
+    failure_share: float = 1.0
     noise: bool = True
     views: ViewChoice = "side"
     """Which images a sample sees, drawn as `scene_views.draw_views` says."""
@@ -110,21 +113,6 @@ def compact_scene(scene: LabelledScene) -> CompactScene:
         object_box_m=box.astype(np.float32),
         other_views=tuple(compressed_view(view) for view in scene.other_views),
     )
-
-
-def balancing_weights(scenes: Iterable[CompactScene]) -> tuple[float, float]:
-    """Weights of a success and of a failure under which both kinds count the same and the mean weight is 1.
-
-    Few trials succeed. Unbalanced, the network would be right to say "failure" nearly everywhere, and the thresholds of
-    detection (made for balanced labels) would let nothing through. (1, 1) when one kind is missing.
-    """
-    total = positive = 0
-    for scene in scenes:
-        total += len(scene.successes)
-        positive += int(scene.successes.sum())
-    if positive in (0, total):
-        return 1.0, 1.0
-    return 0.5 * total / positive, 0.5 * total / (total - positive)
 
 
 def make_batch(
@@ -172,9 +160,7 @@ def _sample(scene: CompactScene, rng: np.random.Generator, settings: BatchSettin
     chosen_views = draw_views(rng, settings.views, len(scene.other_views), settings.views_a_sample)
     tsdf = symmetry.grid(_tsdf_of_views(scene, chosen_views, rng if settings.noise else None))
 
-    chosen = np.arange(len(scene.successes))
-    if len(chosen) > settings.grasps:
-        chosen = rng.choice(chosen, settings.grasps, replace=False)
+    chosen = _chosen_grasps(scene.successes, rng, settings)
     successes = scene.successes[chosen]
     weights = np.where(successes, settings.positive_weight, settings.negative_weight)
     rotations = symmetry.rotations_xyzw(scene.rotations_xyzw[chosen])
@@ -191,6 +177,21 @@ def _sample(scene: CompactScene, rng: np.random.Generator, settings: BatchSettin
         _padded(scene.widths_m[chosen], settings.grasps),
         occupancy.astype(np.float32),
     )
+
+
+def _chosen_grasps(
+    successes: NDArray[np.bool_], rng: np.random.Generator, settings: BatchSettings
+) -> NDArray[np.int64]:
+    """Indices of the labelled points that this use of the scene learns from."""
+    chosen = np.arange(len(successes))
+    if settings.failure_share < 1.0:
+        failures = np.flatnonzero(~successes)
+        # Rounded up or down by chance: so the share holds over all scenes, however few labels each has.
+        kept = int(settings.failure_share * len(failures) + rng.random())
+        chosen = np.concatenate([np.flatnonzero(successes), rng.choice(failures, kept, replace=False)])
+    if len(chosen) > settings.grasps:
+        chosen = rng.choice(chosen, settings.grasps, replace=False)
+    return chosen
 
 
 def _occupancy_indices(scene: CompactScene, rng: np.random.Generator, count: int) -> NDArray[np.int64]:

@@ -6,28 +6,35 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from giga_perception.augmentation import AUGMENTATIONS
 from giga_perception.model_kinds import GIGA, MODEL_KINDS
+
+BALANCES = ("drop", "weigh", "none")
+"""What is done about failures being many and successes few: see `training_balance.label_balance`."""
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Everything but the scenes that decides the weights.
+    """Everything but the scenes that decides the weights; by default as in the paper where the paper says.
 
     model: the kind of network, a name of MODEL_KINDS. steps: optimiser steps of `batch` scenes each. grasps: labelled
-    points used of a scene, at most. schedule: "cosine" (linear warm-up, then a cosine to a hundredth of the rate) or
-    "constant". average: decay of the moving average of the weights that is kept as the result, 0 for none. precision:
-    of the convolutions (GIGA's U-Net, all of VGN), "float32" or "bfloat16".
+    points that one encoding of a scene supervises, at most (the paper: 1). balance: one of BALANCES. schedule: "cosine"
+    (linear warm-up, then a cosine to a hundredth of the rate) or "constant". gradient_limit: longest gradient, 0 for
+    none. average: decay of the moving average of the weights that is kept as the result, 0 for none. precision: of the
+    convolutions (GIGA's U-Net, all of VGN), "float32" or "bfloat16".
     """
 
     steps: int
-    batch: int = 16
-    learning_rate: float = 1e-3
+    batch: int = 32
+    learning_rate: float = 2e-4
     schedule: str = "cosine"
     warm_up_steps: int = 100
     weight_decay: float = 0.0
     gradient_limit: float = 1.0
     grasps: int = 64
+    balance: str = "drop"
     occupancy_points: int = 1024
     augmentation: str = "mirror"
     average: float = 0.999
@@ -40,6 +47,10 @@ class TrainingRecipe:
             raise ValueError("steps, batch and grasps must be at least 1, occupancy_points at least 2")
         if self.model not in MODEL_KINDS:
             raise ValueError(f"model is {self.model!r}, should be one of {', '.join(MODEL_KINDS)}")
+        if self.balance not in BALANCES:
+            raise ValueError(f"balance is {self.balance!r}, should be one of {', '.join(BALANCES)}")
+        if self.gradient_limit < 0:
+            raise ValueError(f"gradient_limit is {self.gradient_limit}, should be positive, or 0 for none")
         if self.schedule not in ("cosine", "constant"):
             raise ValueError(f"schedule is {self.schedule!r}, should be 'cosine' or 'constant'")
         if self.precision not in ("float32", "bfloat16"):
@@ -57,8 +68,10 @@ class TrainingRecipe:
         return self.learning_rate * warm * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
-def quickest_precision() -> str:
-    """The precision to train in on this machine's CPU: bfloat16 where the processor computes in it, else float32."""
+def quickest_precision(device: str = "cpu") -> str:
+    """The precision to train in on this machine: bfloat16 where the device computes in it, else float32."""
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

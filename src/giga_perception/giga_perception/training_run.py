@@ -6,27 +6,38 @@ import math
 import os
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from giga_perception import sparse_stem
-from giga_perception.losses import training_losses
+from giga_perception.losses import loss_counts, training_losses
 from giga_perception.model_family import GraspModel, new_network
-from giga_perception.model_kinds import MODEL_KINDS
+from giga_perception.model_kinds import GIGA, MODEL_KINDS
 from giga_perception.network import Giga, ScenePrediction
 from giga_perception.training_batches import TrainingBatch
+from giga_perception.training_processes import ALONE, TrainingProcesses
 from giga_perception.training_recipe import TrainingRecipe
 
 CHECKPOINT_VERSION = 1
 
-_RECIPE_DEFAULTS = {field.name: field.default for field in fields(TrainingRecipe) if field.default is not MISSING}
+# What programs did that did not know these settings yet, and so did not write them down.
+_EARLIER_RECIPE = {"model": GIGA.name, "balance": "weigh"}
 
 
 class TrainingError(Exception):
     """A run cannot start or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class SimulatedRecord:
+    """The last simulated rates of a run, after which step, and the highest mean of such rates so far."""
+
+    step: int
+    rates: dict[str, float]
+    best_mean: float
 
 
 def predict(model: GraspModel, batch: TrainingBatch, *, bfloat16: bool) -> ScenePrediction:
@@ -46,15 +57,23 @@ class TrainingRun:
     """Network, optimiser and moving average of a run, and their way to disk and back."""
 
     def __init__(
-        self, names: Sequence[str], recipe: TrainingRecipe, device: torch.device, initial: GraspModel | None = None
+        self,
+        names: Sequence[str],
+        recipe: TrainingRecipe,
+        device: torch.device,
+        initial: GraspModel | None = None,
+        processes: TrainingProcesses = ALONE,
     ) -> None:
         """A run from its first step; `restore` takes over what an earlier process left.
 
-        initial: a network whose weights to start from, those that both networks have. Raises TrainingError when that
-        are none.
+        initial: a network whose weights to start from, those that both networks have. processes: who trains it
+        together, each with its part of every batch. Raises TrainingError when there are no such weights.
         """
         self.seconds = 0.0
         """What the steps so far took, those before interruptions included."""
+        self.simulated: SimulatedRecord | None = None
+        """What the last validation by simulated grasping found, those before interruptions included."""
+        self._processes = processes
         self._names = list(names)
         self._recipe = recipe
         torch.manual_seed(recipe.seed)
@@ -62,26 +81,34 @@ class TrainingRun:
         self._model = new_network(recipe.model).to(device).train()
         if initial is not None:
             _take_over(self._model, initial)
+        processes.make_equal(self._model.state_dict().values())
         self._average = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
 
     def step(self, step: int, batch: TrainingBatch) -> dict[str, float]:
-        """One optimiser step; returns the loss terms."""
+        """One optimiser step; returns the loss terms. `batch`: this process's part of it."""
         recipe = self._recipe
         for group in self._optimizer.param_groups:
             group["lr"] = recipe.rate(step)
         batch = batch.to(self._device)
-        losses = training_losses(predict(self._model, batch, bfloat16=recipe.precision == "bfloat16"), batch.targets)
+        counts = loss_counts(batch.targets)
+        self._processes.add_up([counts])
+        prediction = predict(self._model, batch, bfloat16=recipe.precision == "bfloat16")
+        losses = training_losses(prediction, batch.targets, counts)
+        self._optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
+        # Every part was divided by what the whole batch holds, so the sums are the whole's own losses and gradients.
+        self._processes.add_up([*losses.terms.values(), *gradients])
         values = losses.as_floats()
         if not math.isfinite(values["total"]):
             raise TrainingError(
                 f"the loss is no longer finite at step {step + 1} ({values}): train with a lower --learning-rate"
             )
-        self._optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), recipe.gradient_limit)
+        if recipe.gradient_limit:
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), recipe.gradient_limit)
         self._optimizer.step()
         # Early on the average would be of random weights; it starts short and grows.
         decay = min(recipe.average, (1 + step) / (10 + step)) if recipe.average else 0.0
@@ -105,6 +132,7 @@ class TrainingRun:
                     "version": CHECKPOINT_VERSION,
                     "step": step,
                     "seconds": self.seconds,
+                    "simulated": asdict(self.simulated) if self.simulated is not None else None,
                     "recipe": asdict(self._recipe),
                     "scenes": self._names,
                     "model": self._model.state_dict(),
@@ -122,8 +150,7 @@ class TrainingRun:
         stored = read_checkpoint(path)
         if stored is None:
             return 0
-        # What the program that wrote the checkpoint did not know yet, it did as the default says.
-        began_with = {**_RECIPE_DEFAULTS, **stored["recipe"]}
+        began_with = {**_EARLIER_RECIPE, **stored["recipe"]}
         changed = [name for name, value in asdict(self._recipe).items() if began_with.get(name) != value]
         if self._recipe.schedule == "constant" and changed == ["steps"]:
             # Only a falling rate depends on where it ends, so such a run may be made longer or called finished.
@@ -142,6 +169,8 @@ class TrainingRun:
         self._average = {name: value.to(self._device) for name, value in stored["average"].items()}
         self._optimizer.load_state_dict(stored["optimizer"])
         self.seconds = float(stored["seconds"])
+        simulated = stored.get("simulated")
+        self.simulated = SimulatedRecord(**simulated) if simulated is not None else None
         return int(stored["step"])
 
 

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giga_bringup.errors import UserError
+from giga_bringup.training_reports import RunReports, announce, show_reading, show_simulating
 from giga_perception.model_kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
-    from giga_perception.training import Progress
+    from collections.abc import Callable, Sequence
+
+    from giga_perception.training_checks import SimulatedValidation, TrainingResult
+    from giga_perception.training_processes import TrainingProcesses
     from giga_perception.training_recipe import TrainingRecipe
     from giga_perception.training_scenes import SceneSelection
 
 SUMMARY = "train a network on labelled scenes (made by `giga generate`)"
 EXAMPLES = """  ./giga train                                   on $GIGA_DATA/first; result in $GIGA_DATA/runs/giga
-  ./giga train ~/data/a ~/data/b --name ab --epochs 60
+  ./giga train                                   again after an interruption: goes on where it stopped
+  ./giga train ~/data/a ~/data/b --name ab --epochs 60 --simulate-every 1000
+  ./giga train --steps 300 --limit 200           a short trial on 200 scenes
   ./giga train --model giga-aff                  without a geometry head; result in $GIGA_DATA/runs/giga-aff
   ./giga train --model giga-detach --init ~/.cache/giga/runs/giga-aff/giga-aff.safetensors    geometry on its features
-  ./giga train --steps 300 --limit 200           a short trial on 200 scenes
   ./giga train --init runs/giga/giga.safetensors --out runs/more     from earlier weights, on more scenes
-  ./giga train                                   again after an interruption: goes on where it stopped
-  GIGA_MODEL=~/.cache/giga/runs/giga/giga.safetensors ./giga demo"""
+  .venv/bin/torchrun --standalone --nproc-per-node 2 -m giga_bringup train     two processes (or GPUs) share each batch
+  GIGA_MODEL=~/.cache/giga/runs/giga/giga.safetensors ./giga demo
+
+The defaults: losses, optimiser, rate, batch and balance of the paper; many grasps an encoding, mirrored scenes, a
+cosine and an average of the weights are ours. The paper's recipe to the letter:
+  ./giga train --grasps-per-scene 1 --augmentation none --schedule constant --warm-up 0 --gradient-limit 0 --average 0
+The recipe of the weights that ship, in two stages (the first went on from earlier weights, with --init):
+  ./giga train --balance weigh --batch 16 --learning-rate 1.5e-3 --schedule constant --weight-decay 0.01 \\
+    --augmentation turn --steps 1350 --name stage1
+  ./giga train --balance weigh --batch 16 --learning-rate 1.5e-3 --weight-decay 0.01 --steps 2600 \\
+    --init ~/.cache/giga/runs/stage1/stage1.safetensors"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +48,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, default=40.0, help="passes over the training scenes (default: 40)")
     length.add_argument("--steps", type=int, help="optimiser steps, in place of --epochs")
-    parser.add_argument("--batch", type=int, default=16, help="scenes a step (default: 16)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="highest rate of Adam (default: 0.001)")
+    parser.add_argument("--batch", type=int, default=32, help="scenes a step (default: 32)")
+    parser.add_argument("--learning-rate", type=float, default=2e-4, help="highest rate of Adam (default: 0.0002)")
     parser.add_argument("--schedule", choices=("cosine", "constant"), default="cosine", help="(default: cosine)")
     parser.add_argument("--warm-up", type=int, default=100, metavar="STEPS", help="steps of rising rate (default: 100)")
     parser.add_argument("--weight-decay", type=float, default=0.0, help="AdamW's decay (default: 0 = plain Adam)")
-    parser.add_argument("--grasps", type=int, default=64, help="labelled points used of a scene (default: 64)")
+    parser.add_argument(
+        "--gradient-limit", type=float, default=1.0, help="longest gradient, longer ones are cut; 0 = off (default: 1)"
+    )
+    parser.add_argument(
+        "--grasps-per-scene",
+        type=int,
+        default=64,
+        metavar="N",
+        help="labelled points that one encoding of a scene supervises, at most (default: 64; the paper: 1)",
+    )
+    parser.add_argument(
+        "--balance",
+        choices=("drop", "weigh", "none"),
+        default="drop",
+        help="successes are few: drop failures until both are equally many, others each epoch (as the paper), weigh "
+        "them, or leave them (default: drop)",
+    )
     parser.add_argument("--occupancy-points", type=int, default=1024, help="of a scene and step (default: 1024)")
     parser.add_argument(
         "--augmentation",
@@ -60,56 +89,136 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--validate-every", type=int, default=500, metavar="STEPS", help="(default: 500)")
+    parser.add_argument(
+        "--simulate-every",
+        type=int,
+        metavar="STEPS",
+        help="also let it clear simulated tables then, and keep the best as NAME.best.safetensors (default: never)",
+    )
+    parser.add_argument(
+        "--simulate-rounds", type=int, default=20, metavar="N", help="tables, of pile and packed each (default: 20)"
+    )
+    parser.add_argument(
+        "--simulate-objects",
+        default="parametric",
+        metavar="SET",
+        help="'parametric' or a folder of URDFs, {scene} standing for the kind; its validation objects are used",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="refuse to train without TensorBoard curves (they are written wherever tensorboardX is installed)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from giga_perception.dataset import DatasetError, data_root, default_dataset, read_dataset_header
-    from giga_perception.loss_curve import write_loss_curve
-    from giga_perception.model_card import card_markdown, training_card
-    from giga_perception.training import CHECKPOINT_FILE, read_log, train
-    from giga_perception.training_run import TrainingError, read_checkpoint
-    from giga_perception.training_scenes import load_scenes
-    from giga_perception.weights import ModelFileError, load_model, save_model
+    from giga_perception.dataset import DatasetError
+    from giga_perception.training_processes import LaunchError, launched_processes
+    from giga_perception.training_run import TrainingError
+    from giga_perception.weights import ModelFileError
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {args.device}: this PyTorch finds no CUDA device; install one that does, or use cpu")
-    folders = args.data or [default_dataset()]
-    name: str = args.name or args.model
-    out: Path = args.out or data_root() / "runs" / name
+    if min(args.validate_every, args.simulate_every or 1, args.simulate_rounds) < 1:
+        raise UserError("--validate-every, --simulate-every and --simulate-rounds must be at least 1")
+    if args.simulate_every is not None and not MODEL_KINDS[args.model].has_grasps:
+        raise UserError(f"a {MODEL_KINDS[args.model].title} network predicts no grasps: leave --simulate-every out")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        stored = read_checkpoint(out / CHECKPOINT_FILE)
-        names = stored["scenes"] if stored is not None else None
-        selection = load_scenes(folders, names=names, limit=args.limit, progress=_show_reading)
-        headers = {folder.name: read_dataset_header(folder) for folder in folders}
-        initial, initial_card = load_model(args.init) if args.init is not None else (None, None)
-        recipe = _recipe(args, len(selection.scenes.train))
-        _announce(selection, recipe, out, steps_done=stored["step"] if stored is not None else 0)
+        with launched_processes(args.device) as (processes, device):
+            _train(args, processes, device)
+    except (DatasetError, LaunchError, ModelFileError, TrainingError, ValueError) as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"cannot write the run to {_run_folder(args)}: {error.strerror or error}") from error
+    return 0
+
+
+def _train(args: argparse.Namespace, processes: TrainingProcesses, device: str) -> None:
+    from giga_perception.dataset import default_dataset, read_dataset_header
+    from giga_perception.loss_curve import write_loss_curve
+    from giga_perception.model_card import card_markdown, training_card
+    from giga_perception.training import CHECKPOINT_FILE, read_log, train
+    from giga_perception.training_run import read_checkpoint
+    from giga_perception.weights import load_model, save_model
+
+    folders = args.data or [default_dataset()]
+    out = _run_folder(args)
+    name: str = args.name or args.model
+    out.mkdir(parents=True, exist_ok=True)
+    stored = read_checkpoint(out / CHECKPOINT_FILE)
+    steps_done = stored["step"] if stored is not None else 0
+    selection = _load_scenes(folders, stored["scenes"] if stored is not None else None, args.limit, processes)
+    headers = {folder.name: read_dataset_header(folder) for folder in folders}
+    initial, initial_card = load_model(args.init) if args.init is not None else (None, None)
+    recipe = _recipe(args, len(selection.scenes.train))
+    if not processes.leads:
+        train(selection.scenes, recipe, out, device=device, initial=initial, processes=processes)
+        return
+
+    def save(model_name: str, result: TrainingResult) -> Path:
+        card = training_card(model_name, selection, headers, recipe, result, initial_card)
+        save_model(out / f"{model_name}.safetensors", result.model, card)
+        (out / f"{model_name}.md").write_text(card_markdown(card))
+        return out / f"{model_name}.safetensors"
+
+    simulation = _simulation(args, lambda best: print(f"  best so far: {save(f'{name}.best', best)}", flush=True))
+    announce(selection, recipe, out, steps_done, processes)
+    with RunReports(out, steps_done, curves_wanted=args.tensorboard) as report:
         result = train(
             selection.scenes,
             recipe,
             out,
-            device=args.device,
+            device=device,
             initial=initial,
-            report=_show_progress,
+            report=report,
             validate_every=args.validate_every,
+            simulation=simulation,
+            processes=processes,
         )
-        card = training_card(name, selection, headers, recipe, result, initial_card)
-        model_file = out / f"{name}.safetensors"
-        save_model(model_file, result.model, card)
-        (out / f"{name}.md").write_text(card_markdown(card))
-        write_loss_curve(read_log(out), out / "loss.png")
-    except (DatasetError, ModelFileError, TrainingError, ValueError) as error:
-        raise UserError(str(error)) from error
-    except OSError as error:
-        raise UserError(f"cannot write the run to {out}: {error.strerror or error}") from error
+    model_file = save(name, result)
+    write_loss_curve(read_log(out), out / "loss.png")
     print(f"{model_file}: trained in {result.seconds / 60.0:.1f} min; card {name}.md and loss.png lie beside it")
     print(f"use it with GIGA_MODEL={model_file}")
-    return 0
+
+
+def _run_folder(args: argparse.Namespace) -> Path:
+    from giga_perception.dataset import data_root
+
+    folder: Path = args.out or data_root() / "runs" / (args.name or args.model)
+    return folder
+
+
+def _load_scenes(
+    folders: Sequence[Path], names: Sequence[str] | None, limit: int | None, processes: TrainingProcesses
+) -> SceneSelection:
+    """The scenes of a run, in every process those that the first one found: a data set may be growing."""
+    from giga_perception.training_scenes import load_scenes
+
+    if names is None and processes.leads:
+        selection = load_scenes(folders, limit=limit, progress=show_reading)
+        processes.agreed(selection.scenes.names)
+        return selection
+    if names is None:
+        names = processes.agreed(names)
+    return load_scenes(folders, names=names, progress=show_reading if processes.leads else None)
+
+
+def _simulation(args: argparse.Namespace, keep_best: Callable[[TrainingResult], None]) -> SimulatedValidation | None:
+    if args.simulate_every is None:
+        return None
+    from giga_perception.training_checks import SimulatedValidation
+    from giga_sim.grasping_validation import GraspingValidation
+    from giga_sim.object_sets import ObjectSetError
+
+    try:
+        check = GraspingValidation(args.simulate_rounds, args.simulate_objects, show_simulating)
+    except ObjectSetError as error:
+        raise UserError(str(error)) from error
+    return SimulatedValidation(check, args.simulate_every, keep_best)
 
 
 def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
@@ -123,60 +232,13 @@ def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
         schedule=args.schedule,
         warm_up_steps=args.warm_up,
         weight_decay=args.weight_decay,
-        grasps=args.grasps,
+        gradient_limit=args.gradient_limit,
+        grasps=args.grasps_per_scene,
+        balance=args.balance,
         occupancy_points=args.occupancy_points,
         augmentation=args.augmentation,
         average=args.average,
-        precision=quickest_precision() if args.precision == "auto" else args.precision,
+        precision=quickest_precision(args.device) if args.precision == "auto" else args.precision,
         seed=args.seed,
         model=args.model,
     )
-
-
-def _announce(selection: SceneSelection, recipe: TrainingRecipe, out: Path, steps_done: int) -> None:
-    scenes = selection.scenes
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(selection.kinds.items()))
-    share = selection.successes / max(1, selection.labelled_points)
-    print(f"{len(scenes.train)} scenes to train on, {len(scenes.validation)} to validate ({kinds})")
-    print(f"{selection.labelled_points} labelled points, {100 * share:.1f} % successes")
-    if not selection.objects_held_out:
-        print("note: validation scenes hold objects that training sees too")
-    going_on = f", going on after step {steps_done}" if steps_done else ""
-    title = MODEL_KINDS[recipe.model].title
-    print(
-        f"{title}: {recipe.steps} steps of {recipe.batch} scenes, {recipe.precision}; run in {out}{going_on}",
-        flush=True,
-    )
-
-
-def _show_reading(done: int, total: int) -> None:
-    if done % 200 == 0 or done == total:
-        print(f"\rreading scenes: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-def _show_progress(progress: Progress) -> None:
-    losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    print(
-        f"step {progress.step}/{progress.steps}  {losses}  {progress.steps_per_s:.2f} it/s  "
-        f"{progress.remaining_s / 60.0:.1f} min left",
-        flush=True,
-    )
-    if progress.figures is not None:
-        print(f"  validation: {_in_words(progress.figures.as_dict())}", flush=True)
-
-
-_FIGURES = (
-    ("loss", "loss {:.3f}", 1.0),
-    ("balanced_bce", "bce {:.3f}", 1.0),
-    ("auc", "auc {:.3f}", 1.0),
-    ("precision", "precision {:.2f}", 1.0),
-    ("recall", "recall {:.2f}", 1.0),
-    ("rotation_error_deg", "rotation {:.0f} deg", 1.0),
-    ("width_error_m", "width {:.1f} mm", 1000.0),
-    ("occupancy_iou", "occupancy IoU {:.3f}", 1.0),
-)
-
-
-def _in_words(figures: dict[str, float]) -> str:
-    """The figures that the network has, in one line."""
-    return "  ".join(text.format(scale * figures[key]) for key, text, scale in _FIGURES if key in figures)
