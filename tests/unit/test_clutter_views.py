@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from giga_perception.depth_noise import add_depth_noise
+from giga_sim.camera_views import draw_random_view
 from giga_sim.clutter_settings import ClutterSettings, Protocol, Views
-from giga_sim.clutter_views import camera_poses, observe, random_view
+from giga_sim.clutter_views import camera_poses, observe
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
 from giga_sim.side_view_camera import CAMERA, render_depth, side_view
 
@@ -31,7 +32,7 @@ def test_the_papers_view_is_the_side_view_with_its_noise(bare_table: PhysicsWorl
 
 def test_random_views_keep_to_the_protocol() -> None:
     rng = np.random.default_rng(0)
-    positions_m = np.array([random_view(rng).inv().translation for _ in range(300)])
+    positions_m = np.array([draw_random_view(rng).inv().translation for _ in range(300)])
     outward = positions_m - [0.15, 0.15, 0.25]
     distance_m = np.linalg.norm(outward, axis=1)
     theta_deg = np.rad2deg(np.arccos(outward[:, 2] / distance_m))

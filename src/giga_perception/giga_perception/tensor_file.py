@@ -41,6 +41,16 @@ def read_tensors(path: Path, what: str, remedy: str) -> tuple[dict[str, Tensor],
         raise ModelFileError(f"{what} {path} is damaged or no safetensors file ({error}): {remedy}") from error
 
 
+def read_kind(path: Path) -> str | None:
+    """The kind that the file's header names; None when it names none, or cannot be read."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError):
+        return None
+    return header.get("kind")
+
+
 def tensors_problem(tensors: Mapping[str, object], expected: Mapping[str, tuple[int, ...]]) -> str | None:
     """Why these are not tensors of finite floats of these names and shapes; None when they are."""
     missing = sorted(expected.keys() - tensors.keys())

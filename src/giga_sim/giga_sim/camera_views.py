@@ -23,7 +23,11 @@ RING_THETA_RAD = float(np.pi / 6.0)
 
 
 def draw_random_view(rng: np.random.Generator) -> RigidTransform:
-    """T_camera_workspace of a camera drawn as the protocol P2 does."""
+    """T_camera_workspace of a view of protocol P2: distance, theta and phi each drawn evenly from their range.
+
+    The protocol gives a "look-at height" of 0.25. It is taken for z, in `workspace`, of the point that the camera looks
+    at, over the cube's horizontal middle: 0.20 m above the table, so the table lies in the lower half of the image.
+    """
     distance_m = rng.uniform(*RANDOM_VIEW_DISTANCE_M)
     theta_rad = rng.uniform(*RANDOM_VIEW_THETA_RAD)
     return look_at(RANDOM_VIEW_TARGET_M, distance_m, theta_rad, rng.uniform(*RANDOM_VIEW_PHI_RAD))

@@ -11,6 +11,9 @@ from giga_perception.camera import DepthView
 from giga_perception.detection import Detection, GraspDetector
 from giga_perception.detection_mode import MODES, mode_named
 from giga_perception.judge_file import judge_path
+from giga_perception.tensor_file import read_kind
+from giga_perception.two_stage.detector import TwoStageDetector
+from giga_perception.two_stage.model_file import KIND as TWO_STAGE
 from giga_perception.weights import model_path
 from giga_sim.clutter_settings import ClutterSettings
 
@@ -27,11 +30,13 @@ class ClutterDetector(Protocol):
 
 
 def detector_of(settings: ClutterSettings) -> ClutterDetector:
-    """The detector of these settings, best grasp first.
+    """The detector of these settings, best grasp first. A two-stage one takes the threshold alone.
 
     Raises giga_perception.ModelFileError when a file cannot be used, ValueError for a threshold, mode or resolution
     that the detector does not know.
     """
+    if is_two_stage(settings):
+        return TwoStageDetector.from_file(model_path(settings.model), threshold=settings.threshold)
     return GraspDetector.from_file(
         settings.model,
         resolution=settings.resolution,
@@ -43,10 +48,17 @@ def detector_of(settings: ClutterSettings) -> ClutterDetector:
     )
 
 
+def is_two_stage(settings: ClutterSettings) -> bool:
+    """Whether the model file holds the classifier of a two-stage detector, which knows no modes and no grid."""
+    return read_kind(model_path(settings.model)) == TWO_STAGE
+
+
 def mode_of(settings: ClutterSettings) -> str:
     """The mode that detects: the one named, or what "auto" means for this model."""
     if settings.mode != "auto":
         return settings.mode
+    if is_two_stage(settings):
+        return "plain"
     chosen = mode_named("auto", has_judge=judge_path(model_path(settings.model)).is_file())
     return next(name for name, mode in MODES.items() if mode == chosen)
 

@@ -11,17 +11,11 @@ from scipy.spatial.transform import RigidTransform
 
 from giga_perception.camera import DepthView
 from giga_perception.depth_noise import add_depth_noise, add_pixel_noise
-from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
+from giga_sim.camera_views import draw_random_view, ring_of_views
 from giga_sim.clutter_settings import ClutterSettings, Views
-from giga_sim.label_generation import SURFACE_VIEW_COUNT, SURFACE_VIEW_DISTANCE_M, SURFACE_VIEW_THETA_RAD
+from giga_sim.label_generation import SURFACE_VIEW_COUNT
 from giga_sim.physics_world import DEFAULT_TABLE, PhysicsWorld
-from giga_sim.side_view_camera import CAMERA, look_at, render_depth, side_view
-
-# Protocol P2. Angles: theta from the vertical, phi about z, as in `side_view_camera.look_at`.
-RANDOM_VIEW_TARGET_M = (WORKSPACE_SIZE_M / 2.0, WORKSPACE_SIZE_M / 2.0, 0.25)
-RANDOM_VIEW_DISTANCE_M = (0.60, 0.75)
-RANDOM_VIEW_THETA_RAD = (float(np.deg2rad(45.0)), float(np.deg2rad(60.0)))
-RANDOM_VIEW_PHI_RAD = (0.0, float(np.pi))
+from giga_sim.side_view_camera import CAMERA, render_depth, side_view
 
 _NOISE_OF_PROTOCOL = {"P1": add_depth_noise, "P2": add_pixel_noise}
 
@@ -45,20 +39,5 @@ def camera_poses(views: Views, rng: np.random.Generator) -> list[RigidTransform]
     if views == "side":
         return [side_view()]
     if views == "random":
-        return [random_view(rng)]
-    centre_m = (WORKSPACE_SIZE_M / 2.0, WORKSPACE_SIZE_M / 2.0, TABLE_HEIGHT_M)
-    return [
-        look_at(centre_m, SURFACE_VIEW_DISTANCE_M, SURFACE_VIEW_THETA_RAD, phi_rad)
-        for phi_rad in np.arange(SURFACE_VIEW_COUNT) * 2.0 * np.pi / SURFACE_VIEW_COUNT
-    ]
-
-
-def random_view(rng: np.random.Generator) -> RigidTransform:
-    """T_camera_workspace of a view of protocol P2: distance, theta and phi each drawn evenly from their range.
-
-    The protocol gives a "look-at height" of 0.25. It is taken for z, in `workspace`, of the point that the camera looks
-    at, over the cube's horizontal middle: 0.20 m above the table, so the table lies in the lower half of the image.
-    """
-    distance_m = rng.uniform(*RANDOM_VIEW_DISTANCE_M)
-    theta_rad = rng.uniform(*RANDOM_VIEW_THETA_RAD)
-    return look_at(RANDOM_VIEW_TARGET_M, distance_m, theta_rad, rng.uniform(*RANDOM_VIEW_PHI_RAD))
+        return [draw_random_view(rng)]
+    return ring_of_views(SURFACE_VIEW_COUNT)
