@@ -23,7 +23,10 @@ RING_THETA_RAD = float(np.pi / 6.0)
 
 
 def draw_random_view(rng: np.random.Generator) -> RigidTransform:
-    """T_camera_workspace of a camera drawn as the protocol P2 does."""
+    """T_camera_workspace of a camera drawn as the protocol P2 does: distance, theta and phi evenly from their ranges.
+
+    Its "look-at height" of 0.25 is taken for z, in ``workspace``, of the point that the camera looks at.
+    """
     distance_m = rng.uniform(*RANDOM_VIEW_DISTANCE_M)
     theta_rad = rng.uniform(*RANDOM_VIEW_THETA_RAD)
     return look_at(RANDOM_VIEW_TARGET_M, distance_m, theta_rad, rng.uniform(*RANDOM_VIEW_PHI_RAD))
