@@ -198,13 +198,11 @@ def _load_scenes(
     """The scenes of a run, in every process those that the first one found: a data set may be growing."""
     from giga_perception.training_scenes import load_scenes
 
-    if names is None and processes.leads:
-        selection = load_scenes(folders, limit=limit, progress=show_reading)
-        processes.agreed(selection.scenes.names)
-        return selection
-    if names is None:
-        names = processes.agreed(names)
-    return load_scenes(folders, names=names, progress=show_reading if processes.leads else None)
+    if not processes.leads:
+        return load_scenes(folders, names=processes.agreed(names))
+    selection = load_scenes(folders, names=names, limit=limit, progress=show_reading)
+    processes.agreed(selection.scenes.names)
+    return selection
 
 
 def _simulation(args: argparse.Namespace, keep_best: Callable[[TrainingResult], None]) -> SimulatedValidation | None:
