@@ -16,7 +16,10 @@ from giga_perception.dataset import DatasetWriter
 from giga_perception.projective_tsdf import fuse_values
 from giga_perception.scene_views import VIEW_CHOICES, ViewChoice
 from giga_perception.stored_depth import pack_depth, unpack_depth
+from giga_perception.training import TrainingScenes, train
 from giga_perception.training_batches import BatchSettings, CompactScene, compact_scene, make_batch
+from giga_perception.training_recipe import TrainingRecipe
+from giga_perception.training_run import TrainingError
 from giga_perception.training_scenes import load_scenes
 from giga_perception.tsdf import fuse
 
@@ -84,3 +87,22 @@ def test_batches_of_the_side_view_do_not_depend_on_other_views() -> None:
     assert torch.equal(with_others.tsdf, without.tsdf)
     assert torch.equal(with_others.occupancy_points, without.occupancy_points)
     assert torch.equal(with_others.grasp_points, without.grasp_points)
+
+
+def test_a_run_learns_from_the_views_of_its_recipe(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    recipe = TrainingRecipe(steps=2, batch=2, grasps=4, occupancy_points=16, views="several", views_a_sample=2)
+
+    def weights_after(recipe: TrainingRecipe, others: int) -> torch.Tensor:
+        scenes = tuple(compact_scene(box_scene(seed, other_views=others)) for seed in (1, 2))
+        run = tmp_path / f"{recipe.views}-{others}"
+        result = train(TrainingScenes(("a", "b"), scenes, scenes[:1]), recipe, run)
+        assert result.figures is not None
+        return torch.cat([value.flatten() for value in result.model.state_dict().values()])
+
+    several, side = (weights_after(dataclasses.replace(recipe, views=views), 3) for views in ("several", "side"))
+    assert not torch.equal(several, side)
+    with pytest.raises(TrainingError, match="no scene holds another view"):
+        weights_after(recipe, 0)
+    with pytest.raises(ValueError, match="views is 'above'"):
+        dataclasses.replace(recipe, views="above")  # type: ignore[arg-type]

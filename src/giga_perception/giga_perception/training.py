@@ -87,6 +87,11 @@ def train(
     """
     if not scenes.train:
         raise TrainingError("there is no scene to train on: run `giga generate` first, or name another data set")
+    if recipe.views != "side" and not any(scene.other_views for scene in scenes.train):
+        raise TrainingError(
+            f"no scene holds another view than the side view, so there are none to draw for views {recipe.views!r}: "
+            "make some with `giga generate --random-views N` or --ring-views N, or train on the side view"
+        )
     if processes.count > recipe.batch:
         raise TrainingError(
             f"{processes.count} processes cannot share batches of {recipe.batch} scenes: start fewer, or raise --batch"
@@ -104,7 +109,7 @@ def train(
         run,
         scenes.train,
         scenes.validation,
-        steps=recipe.steps,
+        recipe=recipe,
         validate_every=validate_every,
         simulation=simulation,
     )
@@ -163,6 +168,8 @@ def batch_settings(recipe: TrainingRecipe, scenes: Sequence[CompactScene]) -> Ba
         positive_weight=balance.positive_weight,
         negative_weight=balance.negative_weight,
         failure_share=balance.failure_share,
+        views=recipe.views,
+        views_a_sample=recipe.views_a_sample,
     )
 
 

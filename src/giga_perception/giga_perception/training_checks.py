@@ -9,6 +9,7 @@ from giga_perception.model_family import GraspModel
 from giga_perception.scene_query import GraspNetwork
 from giga_perception.training_balance import balancing_weights
 from giga_perception.training_batches import CompactScene
+from giga_perception.training_recipe import TrainingRecipe
 from giga_perception.training_run import SimulatedRecord, TrainingRun
 from giga_perception.validation import ValidationFigures, validate
 
@@ -51,14 +52,15 @@ class TrainingChecks:
         train: Sequence[CompactScene],
         validation: Sequence[CompactScene],
         *,
-        steps: int,
+        recipe: TrainingRecipe,
         validate_every: int,
         simulation: SimulatedValidation | None,
     ) -> None:
-        """steps: of the whole run; all checks are due after the last."""
+        """All checks are due after the last step of the recipe."""
         self._run = run
         self._validation = validation
-        self._steps = steps
+        self._steps = recipe.steps
+        self._recipe = recipe
         self._validate_every = validate_every
         self._simulation = simulation
         self._validated: tuple[int, ValidationFigures | None] = (-1, None)
@@ -91,6 +93,8 @@ class TrainingChecks:
                 self._validation,
                 positive_weight=self._positive_weight,
                 negative_weight=self._negative_weight,
+                views=self._recipe.views,
+                views_a_sample=self._recipe.views_a_sample,
             )
             self._validated = (done, figures)
         return self._validated[1]

@@ -10,6 +10,7 @@ import torch
 
 from giga_perception.augmentation import AUGMENTATIONS
 from giga_perception.model_kinds import GIGA, MODEL_KINDS
+from giga_perception.scene_views import VIEW_CHOICES, ViewChoice
 
 BALANCES = ("drop", "weigh", "none")
 """What is done about failures being many and successes few: see `training_balance.label_balance`."""
@@ -23,7 +24,8 @@ class TrainingRecipe:
     points that one encoding of a scene supervises, at most (the paper: 1). balance: one of BALANCES. schedule: "cosine"
     (linear warm-up, then a cosine to a hundredth of the rate) or "constant". gradient_limit: longest gradient, 0 for
     none. average: decay of the moving average of the weights that is kept as the result, 0 for none. precision: of the
-    convolutions (GIGA's U-Net, all of VGN), "float32" or "bfloat16".
+    convolutions (GIGA's U-Net, all of VGN), "float32" or "bfloat16". views: which stored views of a scene a sample
+    sees, see `scene_views.draw_views`; views_a_sample: how many are fused for "several".
     """
 
     steps: int
@@ -37,6 +39,8 @@ class TrainingRecipe:
     balance: str = "drop"
     occupancy_points: int = 1024
     augmentation: str = "mirror"
+    views: ViewChoice = "side"
+    views_a_sample: int = 6
     average: float = 0.999
     precision: str = "float32"
     seed: int = 0
@@ -57,6 +61,11 @@ class TrainingRecipe:
             raise ValueError(f"precision is {self.precision!r}, should be 'float32' or 'bfloat16'")
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(f"augmentation is {self.augmentation!r}, should be one of {sorted(AUGMENTATIONS)}")
+
+        if self.views not in VIEW_CHOICES:
+            raise ValueError(f"views is {self.views!r}, should be one of {', '.join(VIEW_CHOICES)}")
+        if self.views_a_sample < 1:
+            raise ValueError(f"views_a_sample is {self.views_a_sample}, should be at least 1")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

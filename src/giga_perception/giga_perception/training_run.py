@@ -24,7 +24,7 @@ from giga_perception.training_recipe import TrainingRecipe
 CHECKPOINT_VERSION = 1
 
 # What programs did that did not know these settings yet, and so did not write them down.
-_EARLIER_RECIPE = {"model": GIGA.name, "balance": "weigh"}
+_EARLIER_RECIPE = {"model": GIGA.name, "balance": "weigh", "views": "side", "views_a_sample": 6}
 
 
 class TrainingError(Exception):

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from giga_perception.losses import rotation_loss, training_losses
 from giga_perception.model_family import GraspModel
+from giga_perception.scene_views import ViewChoice
 from giga_perception.training_batches import BatchSettings, CompactScene, make_batch
 from giga_perception.workspace import WORKSPACE_SIZE_M
 
@@ -80,14 +81,28 @@ def area_under_roc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_
 
 
 def validate(
-    model: GraspModel, scenes: Sequence[CompactScene], *, positive_weight: float, negative_weight: float
+    model: GraspModel,
+    scenes: Sequence[CompactScene],
+    *,
+    positive_weight: float,
+    negative_weight: float,
+    views: ViewChoice = "side",
+    views_a_sample: int = 6,
 ) -> ValidationFigures:
-    """Runs the network on every scene, all labelled points of each. Raises ValueError without a scene."""
+    """Runs the network on every scene, all labelled points of each. Raises ValueError without a scene.
+
+    views, views_a_sample: what is seen of a scene, as in `BatchSettings`; always the same, as the noise is.
+    """
     if not scenes:
         raise ValueError("validation needs at least one scene")
     grasps = max(1, max(len(scene.successes) for scene in scenes))
     settings = BatchSettings(
-        grasps=grasps, occupancy_points=4096, positive_weight=positive_weight, negative_weight=negative_weight
+        grasps=grasps,
+        occupancy_points=4096,
+        positive_weight=positive_weight,
+        negative_weight=negative_weight,
+        views=views,
+        views_a_sample=views_a_sample,
     )
     device = next(model.parameters()).device
     was_training = model.training

@@ -30,7 +30,7 @@ EXAMPLES = """  ./giga train                                   on $GIGA_DATA/fir
   GIGA_MODEL=~/.cache/giga/runs/giga/giga.safetensors ./giga demo
 
 The defaults: losses, optimiser, rate, batch and balance of the paper; many grasps an encoding, mirrored scenes, a
-cosine and an average of the weights are ours. The paper's recipe to the letter:
+cosine and an average of the weights are ours. The paper's recipe, as far as it is written down:
   ./giga train --grasps-per-scene 1 --augmentation none --schedule constant --warm-up 0 --gradient-limit 0 --average 0
 The recipe of the weights that ship, in two stages (the first went on from earlier weights, with --init):
   ./giga train --balance weigh --batch 16 --learning-rate 1.5e-3 --schedule constant --weight-decay 0.01 \\
@@ -76,6 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("none", "mirror", "turn"),
         default="mirror",
         help="mirror keeps the camera's side, turn looks from all four (default: mirror)",
+    )
+    parser.add_argument(
+        "--views",
+        choices=("side", "any", "several"),
+        default="side",
+        help="which stored views a sample sees: the side view, any one, or several fused (default: side)",
+    )
+    parser.add_argument(
+        "--views-per-sample", type=int, default=6, metavar="N", help="how many --views several fuses (default: 6)"
     )
     parser.add_argument("--average", type=float, default=0.999, help="decay of the weights' moving average, 0 = off")
     parser.add_argument(
@@ -151,7 +160,7 @@ def _train(args: argparse.Namespace, processes: TrainingProcesses, device: str) 
     out.mkdir(parents=True, exist_ok=True)
     stored = read_checkpoint(out / CHECKPOINT_FILE)
     steps_done = stored["step"] if stored is not None else 0
-    selection = _load_scenes(folders, stored["scenes"] if stored is not None else None, args.limit, processes)
+    selection = _load_scenes(args, folders, stored["scenes"] if stored is not None else None, processes)
     headers = {folder.name: read_dataset_header(folder) for folder in folders}
     initial, initial_card = load_model(args.init) if args.init is not None else (None, None)
     recipe = _recipe(args, len(selection.scenes.train))
@@ -193,14 +202,15 @@ def _run_folder(args: argparse.Namespace) -> Path:
 
 
 def _load_scenes(
-    folders: Sequence[Path], names: Sequence[str] | None, limit: int | None, processes: TrainingProcesses
+    args: argparse.Namespace, folders: Sequence[Path], names: Sequence[str] | None, processes: TrainingProcesses
 ) -> SceneSelection:
     """The scenes of a run, in every process those that the first one found: a data set may be growing."""
     from giga_perception.training_scenes import load_scenes
 
+    other_views = args.views != "side"
     if not processes.leads:
-        return load_scenes(folders, names=processes.agreed(names))
-    selection = load_scenes(folders, names=names, limit=limit, progress=show_reading)
+        return load_scenes(folders, names=processes.agreed(names), other_views=other_views)
+    selection = load_scenes(folders, names=names, limit=args.limit, other_views=other_views, progress=show_reading)
     processes.agreed(selection.scenes.names)
     return selection
 
@@ -235,6 +245,8 @@ def _recipe(args: argparse.Namespace, scene_count: int) -> TrainingRecipe:
         balance=args.balance,
         occupancy_points=args.occupancy_points,
         augmentation=args.augmentation,
+        views=args.views,
+        views_a_sample=args.views_per_sample,
         average=args.average,
         precision=quickest_precision(args.device) if args.precision == "auto" else args.precision,
         seed=args.seed,
