@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,11 @@ from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception import grasp_selection
 from giga_perception.camera import DepthView
-from giga_perception.centre_ascent import CentreAscent
 from giga_perception.compute_device import usable_device
-from giga_perception.detection_mode import DetectionMode, mode_named
+from giga_perception.detection_mode import mode_named
 from giga_perception.detection_report import DetectionCounts, why_none
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
-from giga_perception.grasp_judge import CANDIDATE_QUALITY, MOST_CANDIDATES, SecondLook
+from giga_perception.grasp_judge import CANDIDATE_QUALITY, SecondLook
 from giga_perception.judge_file import judge_path, load_judge
 from giga_perception.scene_query import GraspNetwork, SceneQuery
 from giga_perception.selection_policy import SelectionPolicy, best_first, ordered
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 # With `best_forced`, the single best grasp is given when it reaches at least this quality.
 FORCED_QUALITY = 0.5
-
-Foresight = Callable[[SceneQuery, tuple[Grasp, ...]], tuple[Grasp, ...]]
-"""An encoded scene and its grasps in the order of trial -> the same grasps in a better order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +65,6 @@ class GraspDetector:
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
         second_look: SecondLook | None = None,
-        ascent: CentreAscent | None = None,
-        foresight: Foresight | None = None,
     ) -> None:
         """A detector for this network.
 
@@ -79,8 +73,6 @@ class GraspDetector:
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
         grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
         second_look: what judges the network's candidates anew; their qualities are then its probabilities.
-        ascent: what moves the network's candidates off the grid, before the second look.
-        foresight: what has the last word on the order, after the policy.
         Raises ValueError for values out of range, and for a network without grasp heads or of another resolution.
         """
         if not model.has_grasps:
@@ -102,8 +94,6 @@ class GraspDetector:
         self.best_forced = best_forced
         self.policy = policy
         self.second_look = second_look
-        self.ascent = ascent
-        self.foresight = foresight
         self.model = model
 
     @classmethod
@@ -116,36 +106,26 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
-        mode: str | DetectionMode = "auto",
+        mode: str = "auto",
         averaging: str | None = None,
         device: str = "cpu",
-        imagine: Callable[[int], Foresight] | None = None,
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        mode: a name of `detection_mode.MODES`, or a mode of one's own: what is done beyond the network's own answer;
-            "auto" is "fast" for a model with a judge beside it (`giga judge`), else "plain".
-        averaging: in place of the mode's, a name of `augmentation.AUGMENTATIONS`: the network is asked about these
-            images of the scene too.
+        mode: a name of `detection_mode.MODES`, what is done beyond the network's own answer; "auto" is "fast" for a
+        model with a judge beside it (`giga judge`), else "plain". averaging: in place of the mode's, a name of
+        `augmentation.AUGMENTATIONS`: the network is asked about these images of the scene too.
         device: where the network runs, as torch calls it ("cpu", "cuda").
-        imagine: for a mode with imagined tries, what makes its foresight (`giga_sim.imagined_trials.ImaginedTrials`).
-        Raises giga_perception.ModelFileError when a file cannot be used, ValueError for an unknown mode or device, and
-        for a mode with imagined tries when nothing is given to imagine them.
+        Raises giga_perception.ModelFileError when a file cannot be used, ValueError for an unknown mode or device.
         """
         path = model_path(path)
         network, card = load_model(path)
         if device != "cpu":
             network = network.to(usable_device(device))
         chosen = mode_named(mode, has_judge=judge_path(path).is_file())
-        if chosen.imagined_tries and imagine is None:
-            raise ValueError(
-                "a mode with imagined tries needs a simulator: give one that imagines them, or set it to 0"
-            )
         second_look = None
         if chosen.second_look:
-            second_look = SecondLook(
-                load_judge(judge_path(path), network), refine=chosen.refine, several_rotations=chosen.several_rotations
-            )
+            second_look = SecondLook(load_judge(judge_path(path), network), refine=chosen.refine)
         return cls(
             averaged(network, averaging or chosen.averaging),
             model_name=model_name(path, card),
@@ -155,8 +135,6 @@ class GraspDetector:
             best_forced=best_forced,
             policy=policy,
             second_look=second_look,
-            ascent=CentreAscent(chosen.ascent_steps, chosen.smoothed_ascent) if chosen.ascent_steps else None,
-            foresight=imagine(chosen.imagined_tries) if imagine is not None and chosen.imagined_tries else None,
         )
 
     def detect(self, views: Sequence[DepthView]) -> Detection:
@@ -205,8 +183,6 @@ class GraspDetector:
         centres = grasp_selection.suppress_non_maxima(quality, least)
         candidates_start = time.perf_counter()
         candidates = self._grasps(centres, self._rotations(scene, centres), width, quality)
-        if self.ascent is not None and scene is not None:
-            candidates = self.ascent(scene, candidates[:MOST_CANDIDATES]) + candidates[MOST_CANDIDATES:]
         best_quality = float(quality.max())
         if self.second_look is not None and scene is not None:
             candidates = self.second_look(scene, candidates)
@@ -216,8 +192,6 @@ class GraspDetector:
         threshold = min(self.threshold, FORCED_QUALITY) if forced else self.threshold
         good = tuple(grasp for grasp in candidates if grasp.quality >= threshold)
         grasps = ordered(good[:1] if forced else good, self.policy)
-        if self.foresight is not None and scene is not None and len(grasps) > 1:
-            grasps = self.foresight(scene, grasps)
         asked = threshold if self.second_look is None else least  # of the network's own qualities
         report = DetectionCounts(
             model=self.model_name,

@@ -10,19 +10,11 @@ class DetectionMode:
     """averaging: the images of the scene that the network is asked about, a name of `augmentation.AUGMENTATIONS`.
 
     second_look: a judge looks at each candidate (`grasp_judge`). refine: it also chooses among shifted and turned ones.
-    ascent_steps: how far each candidate's centre climbs the network's quality (`centre_ascent`); smoothed_ascent: the
-    smoothed one. several_rotations: the judge chooses among the orientations of the points around each centre.
-    imagined_tries: so many of the best grasps at most are tried on the predicted scene, in simulation, and the first
-    that holds there comes first.
     """
 
     averaging: str = "none"
     second_look: bool = False
     refine: bool = False
-    ascent_steps: int = 0
-    smoothed_ascent: bool = False
-    several_rotations: bool = False
-    imagined_tries: int = 0
 
 
 MODES = {
@@ -33,13 +25,8 @@ MODES = {
 MODE_NAMES = ("auto", *MODES)
 
 
-def mode_named(name: str | DetectionMode, *, has_judge: bool) -> DetectionMode:
-    """The mode of this name, or a mode as it is; "auto" is "fast" where the model has a judge, else "plain".
-
-    Raises ValueError for an unknown name.
-    """
-    if isinstance(name, DetectionMode):
-        return name
+def mode_named(name: str, *, has_judge: bool) -> DetectionMode:
+    """The mode of this name; "auto" is "fast" where the model has a judge, else "plain". Raises ValueError."""
     if name == "auto":
         return MODES["fast" if has_judge else "plain"]
     if name not in MODES:

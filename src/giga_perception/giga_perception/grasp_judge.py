@@ -18,7 +18,6 @@ from scipy.spatial.transform import RigidTransform, Rotation
 from torch import Tensor, nn
 from torch.nn import functional
 
-from giga_perception.centre_ascent import neighbours_rotations
 from giga_perception.grasp import Grasp
 from giga_perception.scene_query import FloatArray
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
@@ -44,9 +43,6 @@ MOST_CANDIDATES = 32
 SHIFTS_Y_M = (0.0, -0.012, -0.006, 0.006, 0.012)
 SHIFTS_Z_M = (0.0, -0.01, 0.01)
 TURNS_RAD = (0.0, -0.26, 0.26)
-
-# How far from a centre `several_rotations` asks: a voxel at 40^3.
-ROTATIONS_FROM_M = 0.0075
 
 
 @runtime_checkable
@@ -155,13 +151,11 @@ def variants(T_workspace_tcp: RigidTransform) -> RigidTransform:
 class SecondLook:
     """Judges the candidates of a detection.
 
-    refine: put each in the place of its most promising variant. several_rotations: give each the most promising of the
-    orientations that the network has for the points around its centre.
+    refine: put each in the place of its most promising variant.
     """
 
     judge: GraspJudge
     refine: bool = False
-    several_rotations: bool = False
 
     def __call__(self, scene: object, grasps: tuple[Grasp, ...]) -> tuple[Grasp, ...]:
         """The best MOST_CANDIDATES of the grasps (best first), with the judge's probability for a quality, best first.
@@ -176,9 +170,6 @@ class SecondLook:
         widths = np.array([grasp.width_m for grasp in grasps], dtype=np.float32)
         qualities = np.array([grasp.quality for grasp in grasps], dtype=np.float32)
         around = [variants(grasp.T_workspace_tcp) for grasp in grasps] if self.refine else None
-        if self.several_rotations:
-            own = RigidTransform.concatenate([grasp.T_workspace_tcp for grasp in grasps])
-            around = neighbours_rotations(scene, own, ROTATIONS_FROM_M)
         each = len(around[0]) if around else 1
         poses = RigidTransform.concatenate(around or [grasp.T_workspace_tcp for grasp in grasps])
         seen = judge_input(scene, poses, np.repeat(widths, each), np.repeat(qualities, each))

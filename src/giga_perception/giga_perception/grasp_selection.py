@@ -70,12 +70,6 @@ def in_bounds(resolution: int) -> Mask:
     return inside
 
 
-def allowed_box_m() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The lowest and the highest centre [3] that `in_bounds` allows, in workspace metres, whatever the resolution."""
-    side_m = WORKSPACE_SIZE_M - _SIDE_BORDER_M
-    return np.array([_SIDE_BORDER_M, _SIDE_BORDER_M, _BOTTOM_BORDER_M]), np.array([side_m, side_m, WORKSPACE_SIZE_M])
-
-
 def within_smoothing_reach(wanted: Mask) -> Mask:
     """Voxels whose quality takes part in the smoothed quality of a wanted voxel."""
     return ndimage.maximum_filter(wanted, size=2 * SMOOTHING_REACH_VOXELS + 1, mode="constant", cval=0)

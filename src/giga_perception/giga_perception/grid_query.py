@@ -135,21 +135,6 @@ class GridSceneQuery:
         answers: FloatArray = torch.cat(logits).cpu().numpy() if logits else np.zeros(0, dtype=np.float32)
         return answers
 
-    def quality_and_gradient(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """[N] quality after the sigmoid and [N, 3] its gradient, at cube coordinates [N, 3]."""
-        with torch.enable_grad():
-            asked = torch.from_numpy(points).to(self._planes.device).requires_grad_()
-            quality = self._model.quality_logits(self._planes[None], asked[None])[0].sigmoid()
-            (gradient,) = torch.autograd.grad(quality.sum(), asked)
-        return quality.detach().cpu().numpy(), gradient.cpu().numpy()
-
-    @torch.no_grad()
-    def rotation_and_width(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """[N, 4] unit quaternions x, y, z, w and [N] widths in cubes, at cube coordinates [N, 3]."""
-        asked = torch.from_numpy(points).to(self._planes.device)[None]
-        rotation = self._model.rotations(self._planes[None], asked)[0].cpu().numpy()
-        return rotation, self._model.widths(self._planes[None], asked)[0].cpu().numpy()
-
 
 def _decode(decoder: PointDecoder, conditions: Tensor, answers: Tensor) -> None:
     """`PointDecoder.decode`, written into `answers` [n, outputs] without an allocation a layer.
