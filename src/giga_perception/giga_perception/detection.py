@@ -15,7 +15,7 @@ from scipy.spatial.transform import RigidTransform, Rotation
 from giga_perception import grasp_selection
 from giga_perception.camera import DepthView
 from giga_perception.compute_device import usable_device
-from giga_perception.detection_mode import mode_named
+from giga_perception.detection_mode import DetectionMode, mode_named
 from giga_perception.detection_report import DetectionCounts, why_none
 from giga_perception.grasp import Grasp, T_workspace_tcp_from_grasp_origin
 from giga_perception.grasp_judge import CANDIDATE_QUALITY, SecondLook
@@ -106,15 +106,16 @@ class GraspDetector:
         out_threshold: float = 0.5,
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
-        mode: str = "auto",
+        mode: str | DetectionMode = "auto",
         averaging: str | None = None,
         device: str = "cpu",
     ) -> GraspDetector:
         """A detector with the model of this file; None means $GIGA_MODEL or else the shipped weights.
 
-        mode: a name of `detection_mode.MODES`, what is done beyond the network's own answer; "auto" is "fast" for a
-        model with a judge beside it (`giga judge`), else "plain". averaging: in place of the mode's, a name of
-        `augmentation.AUGMENTATIONS`: the network is asked about these images of the scene too.
+        mode: a name of `detection_mode.MODES`, or a mode of one's own: what is done beyond the network's own answer;
+            "auto" is "fast" for a model with a judge beside it (`giga judge`), else "plain".
+        averaging: in place of the mode's, a name of `augmentation.AUGMENTATIONS`: the network is asked about these
+            images of the scene too.
         device: where the network runs, as torch calls it ("cpu", "cuda").
         Raises giga_perception.ModelFileError when a file cannot be used, ValueError for an unknown mode or device.
         """
@@ -125,7 +126,8 @@ class GraspDetector:
         chosen = mode_named(mode, has_judge=judge_path(path).is_file())
         second_look = None
         if chosen.second_look:
-            second_look = SecondLook(load_judge(judge_path(path), network), refine=chosen.refine)
+            judge = load_judge(judge_path(path), network)
+            second_look = SecondLook(judge, refine=chosen.refine, several_rotations=chosen.several_rotations)
         return cls(
             averaged(network, averaging or chosen.averaging),
             model_name=model_name(path, card),

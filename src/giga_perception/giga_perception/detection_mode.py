@@ -10,11 +10,13 @@ class DetectionMode:
     """averaging: the images of the scene that the network is asked about, a name of `augmentation.AUGMENTATIONS`.
 
     second_look: a judge looks at each candidate (`grasp_judge`). refine: it also chooses among shifted and turned ones.
+    several_rotations: it also chooses among the orientations of the points around each centre (`neighbour_rotations`).
     """
 
     averaging: str = "none"
     second_look: bool = False
     refine: bool = False
+    several_rotations: bool = False
 
 
 MODES = {
@@ -25,8 +27,13 @@ MODES = {
 MODE_NAMES = ("auto", *MODES)
 
 
-def mode_named(name: str, *, has_judge: bool) -> DetectionMode:
-    """The mode of this name; "auto" is "fast" where the model has a judge, else "plain". Raises ValueError."""
+def mode_named(name: str | DetectionMode, *, has_judge: bool) -> DetectionMode:
+    """The mode of this name, or a mode as it is; "auto" is "fast" where the model has a judge, else "plain".
+
+    Raises ValueError for an unknown name.
+    """
+    if isinstance(name, DetectionMode):
+        return name
     if name == "auto":
         return MODES["fast" if has_judge else "plain"]
     if name not in MODES:

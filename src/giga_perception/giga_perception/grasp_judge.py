@@ -8,6 +8,7 @@ probability of success. The same look chooses among shifted and turned variants 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from giga_perception.grasp import Grasp
+from giga_perception.neighbour_rotations import neighbours_rotations
 from giga_perception.scene_query import FloatArray
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
@@ -153,32 +155,46 @@ def variants(T_workspace_tcp: RigidTransform) -> RigidTransform:
 class SecondLook:
     """Judges the candidates of a detection.
 
-    refine: put each in the place of its most promising variant.
+    refine: put each in the place of its most promising variant. several_rotations: before that, turn each about its
+    centre as the network would have it at one of the points around, where that is more promising.
     """
 
     judge: GraspJudge
     refine: bool = False
+    several_rotations: bool = False
 
     def __call__(self, scene: object, grasps: tuple[Grasp, ...]) -> tuple[Grasp, ...]:
         """The best MOST_CANDIDATES of the grasps (best first), with the judge's probability for a quality, best first.
 
-        scene: the `SceneQuery` they came from. Raises ValueError when it predicts no shape.
+        scene: the `SceneQuery` they came from. Raises ValueError when it predicts no shape, and for several rotations
+        when it answers on its grid only.
         """
         if not isinstance(scene, ShapeQuery):
             raise ValueError("a second look needs a network that predicts geometry")
         grasps = grasps[:MOST_CANDIDATES]
         if not grasps:
             return ()
+        poses = [grasp.T_workspace_tcp for grasp in grasps]
+        around = poses
+        if self.several_rotations:
+            around = neighbours_rotations(scene, RigidTransform.concatenate(poses))
+        if self.refine:
+            chosen = self._best_of(scene, grasps, around) if self.several_rotations else grasps
+            around = [variants(grasp.T_workspace_tcp) for grasp in chosen]
+        return tuple(sorted(self._best_of(scene, grasps, around), key=lambda grasp: -grasp.quality))
+
+    def _best_of(
+        self, scene: ShapeQuery, grasps: tuple[Grasp, ...], around: Sequence[RigidTransform]
+    ) -> tuple[Grasp, ...]:
+        """Each grasp at the most promising of its poses, equally many for each, with that one's probability."""
         widths = np.array([grasp.width_m for grasp in grasps], dtype=np.float32)
         qualities = np.array([grasp.quality for grasp in grasps], dtype=np.float32)
-        around = [variants(grasp.T_workspace_tcp) for grasp in grasps] if self.refine else None
-        each = len(around[0]) if around else 1
-        poses = RigidTransform.concatenate(around or [grasp.T_workspace_tcp for grasp in grasps])
+        poses = RigidTransform.concatenate(list(around))
+        each = len(poses) // len(grasps)
         seen = judge_input(scene, poses, np.repeat(widths, each), np.repeat(qualities, each))
         probability = success_probability(self.judge, seen).reshape(len(grasps), each)
         best = np.argmax(probability, axis=1)
-        chosen = [
+        return tuple(
             replace(grasp, T_workspace_tcp=poses[int(i * each + best[i])], quality=float(probability[i, best[i]]))
             for i, grasp in enumerate(grasps)
-        ]
-        return tuple(sorted(chosen, key=lambda grasp: -grasp.quality))
+        )

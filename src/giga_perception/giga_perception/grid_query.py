@@ -126,6 +126,13 @@ class GridSceneQuery:
         return answers
 
     @torch.no_grad()
+    def rotation_at(self, points: FloatArray) -> FloatArray:
+        """[N, 4], as `rotation`, at cube coordinates [N, 3], on the grid or between."""
+        asked = torch.from_numpy(points).to(self._planes.device)[None]
+        answers: FloatArray = self._model.rotations(self._planes[None], asked)[0].cpu().numpy()
+        return answers
+
+    @torch.no_grad()
     def occupancy(self, points: FloatArray) -> FloatArray:
         """[N] probability of occupancy at cube coordinates [N, 3].
 

@@ -99,6 +99,13 @@ class AveragedQuery:
         mean: FloatArray = (total / np.linalg.norm(total, axis=1, keepdims=True)).astype(np.float32)
         return mean
 
+    def rotation_at(self, points: FloatArray) -> FloatArray:
+        """[N, 4] orientations at cube coordinates [N, 3], of the scene as it is; as the network's own."""
+        first = self._queries[0]
+        if not isinstance(first, GridSceneQuery):
+            raise ValueError("the averaged network has orientations on its grid only")
+        return first.rotation_at(points)
+
     def occupancy(self, points: FloatArray) -> FloatArray:
         """[N] probability of occupancy at cube coordinates [N, 3], of the scene as it is; as the network's own."""
         first = self._queries[0]
