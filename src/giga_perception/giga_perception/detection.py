@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception import grasp_selection
+from giga_perception.augmentation import IDENTITY
 from giga_perception.camera import DepthView
+from giga_perception.camera_side import corners_turned_back, grasps_turned_back, turn_to_trained_side, turned
 from giga_perception.compute_device import usable_device
 from giga_perception.detection_mode import DetectionMode, mode_named
 from giga_perception.detection_report import DetectionCounts, why_none
@@ -65,6 +67,7 @@ class GraspDetector:
         best_forced: bool = False,
         policy: SelectionPolicy = best_first,
         second_look: SecondLook | None = None,
+        faces_cameras: bool = False,
     ) -> None:
         """A detector for this network.
 
@@ -73,6 +76,8 @@ class GraspDetector:
         surface (the authors' benchmark uses 0.1). best_forced: when nothing reaches the threshold, give the single best
         grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
         second_look: what judges the network's candidates anew; their qualities are then its probabilities.
+        faces_cameras: look at the scene from the side that training looked from, wherever the cameras stand
+        (`camera_side`).
         Raises ValueError for values out of range, and for a network without grasp heads or of another resolution.
         """
         if not model.has_grasps:
@@ -94,6 +99,7 @@ class GraspDetector:
         self.best_forced = best_forced
         self.policy = policy
         self.second_look = second_look
+        self.faces_cameras = faces_cameras
         self.model = model
 
     @classmethod
@@ -137,6 +143,7 @@ class GraspDetector:
             best_forced=best_forced,
             policy=policy,
             second_look=second_look,
+            faces_cameras=chosen.faces_cameras,
         )
 
     def detect(self, views: Sequence[DepthView]) -> Detection:
@@ -145,7 +152,14 @@ class GraspDetector:
         tsdf = fuse(views)
         mask_tsdf = tsdf if self.resolution == tsdf.resolution else fuse(views, self.resolution)
         integrate_ms = _ms_since(start)
-        detection = self.detect_in(tsdf, mask_tsdf)
+        turn = turn_to_trained_side(views) if self.faces_cameras else IDENTITY
+        if turn == IDENTITY:
+            detection = self.detect_in(tsdf, mask_tsdf)
+        else:
+            seen = self.detect_in(turned(tsdf, turn), turned(mask_tsdf, turn))
+            # Ordered anew: "highest" and "best" stay as they are, a caller's policy may look at where a grasp is.
+            grasps = ordered(grasps_turned_back(seen.grasps, turn), self.policy)
+            detection = replace(seen, grasps=grasps, quality=corners_turned_back(seen.quality, turn), tsdf=tsdf)
         report = replace(detection.report, integrate_ms=integrate_ms, total_ms=_ms_since(start))
         return replace(detection, report=report)
 

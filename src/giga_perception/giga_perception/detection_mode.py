@@ -10,6 +10,7 @@ class DetectionMode:
     """averaging: the images of the scene that the network is asked about, a name of `augmentation.AUGMENTATIONS`.
 
     second_look: a judge looks at each candidate (`grasp_judge`). refine: it also chooses among shifted and turned ones.
+    faces_cameras: the scene is turned until the cameras stand where training had them (`camera_side`).
     several_rotations: it also chooses among the orientations of the points around each centre (`neighbour_rotations`).
     """
 
@@ -17,12 +18,13 @@ class DetectionMode:
     second_look: bool = False
     refine: bool = False
     several_rotations: bool = False
+    faces_cameras: bool = False
 
 
 MODES = {
     "plain": DetectionMode(),
-    "fast": DetectionMode(second_look=True),
-    "careful": DetectionMode(averaging="mirror", second_look=True, refine=True),
+    "fast": DetectionMode(second_look=True, faces_cameras=True),
+    "careful": DetectionMode(averaging="mirror", second_look=True, refine=True, faces_cameras=True),
 }
 MODE_NAMES = ("auto", *MODES)
 
