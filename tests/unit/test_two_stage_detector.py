@@ -75,7 +75,7 @@ def loss_on(classifier: CandidateClassifier, scene: LabelledScene) -> float:
 
 
 def test_training_lowers_the_loss_and_learns_the_rule(scene_files: list[Path]) -> None:
-    trained = train_classifier(scene_files, steps=60)
+    trained = train_classifier(scene_files, steps=300)
     assert loss_on(trained, labelled(1)) < 0.7 * loss_on(random_classifier(), labelled(1))
     figures = validate_classifier(trained, scene_files)
     assert figures.scenes == 3

@@ -25,6 +25,7 @@ from giga_perception.judge_file import judge_path, load_judge
 from giga_perception.scene_query import GraspNetwork, SceneQuery
 from giga_perception.selection_policy import SelectionPolicy, best_first, ordered
 from giga_perception.symmetric_average import SymmetricAverage, averaged
+from giga_perception.table_levelling import levelled
 from giga_perception.tsdf import TSDF_RESOLUTION, TsdfGrid, fuse
 from giga_perception.weights import load_model, model_name, model_path
 from giga_perception.workspace import WORKSPACE_SIZE_M
@@ -68,6 +69,7 @@ class GraspDetector:
         policy: SelectionPolicy = best_first,
         second_look: SecondLook | None = None,
         faces_cameras: bool = False,
+        levels_table: bool = False,
     ) -> None:
         """A detector for this network.
 
@@ -77,7 +79,7 @@ class GraspDetector:
         grasp of at least FORCED_QUALITY. policy: the order in which grasps are to be tried (`selection_policy`).
         second_look: what judges the network's candidates anew; their qualities are then its probabilities.
         faces_cameras: look at the scene from the side that training looked from, wherever the cameras stand
-        (`camera_side`).
+        (`camera_side`). levels_table: take the cameras' scale errors out of their images first (`table_levelling`).
         Raises ValueError for values out of range, and for a network without grasp heads or of another resolution.
         """
         if not model.has_grasps:
@@ -100,6 +102,7 @@ class GraspDetector:
         self.policy = policy
         self.second_look = second_look
         self.faces_cameras = faces_cameras
+        self.levels_table = levels_table
         self.model = model
 
     @classmethod
@@ -144,11 +147,14 @@ class GraspDetector:
             policy=policy,
             second_look=second_look,
             faces_cameras=chosen.faces_cameras,
+            levels_table=chosen.levels_table,
         )
 
     def detect(self, views: Sequence[DepthView]) -> Detection:
         """Ranked grasps for the scene in these depth views (at least one)."""
         start = time.perf_counter()
+        if self.levels_table:
+            views = [levelled(view) for view in views]
         tsdf = fuse(views)
         mask_tsdf = tsdf if self.resolution == tsdf.resolution else fuse(views, self.resolution)
         integrate_ms = _ms_since(start)

@@ -11,6 +11,7 @@ class DetectionMode:
 
     second_look: a judge looks at each candidate (`grasp_judge`). refine: it also chooses among shifted and turned ones.
     faces_cameras: the scene is turned until the cameras stand where training had them (`camera_side`).
+    levels_table: the camera's scale error is taken out first (`table_levelling`).
     several_rotations: it also chooses among the orientations of the points around each centre (`neighbour_rotations`).
     """
 
@@ -19,12 +20,20 @@ class DetectionMode:
     refine: bool = False
     several_rotations: bool = False
     faces_cameras: bool = False
+    levels_table: bool = False
 
 
 MODES = {
     "plain": DetectionMode(),
-    "fast": DetectionMode(second_look=True, faces_cameras=True),
-    "careful": DetectionMode(averaging="mirror", second_look=True, refine=True, faces_cameras=True),
+    "fast": DetectionMode(second_look=True, several_rotations=True, faces_cameras=True, levels_table=True),
+    "careful": DetectionMode(
+        averaging="mirror",
+        second_look=True,
+        refine=True,
+        several_rotations=True,
+        faces_cameras=True,
+        levels_table=True,
+    ),
 }
 MODE_NAMES = ("auto", *MODES)
 

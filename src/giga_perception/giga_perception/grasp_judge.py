@@ -8,7 +8,7 @@ probability of success. The same look chooses among shifted and turned variants 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -42,6 +42,9 @@ _FINGER_ENDS_M = np.array([[0.0, 0.045, 0.009], [0.0, -0.045, 0.009]])
 # graspable objects whose best quality is about a tenth.
 CANDIDATE_QUALITY = 0.03
 MOST_CANDIDATES = 32
+
+# Of so many, the most promising, other poses are tried too.
+LOOKED_AT_AGAIN = 12
 
 # What `variants` tries: shifts along the closing direction and the approach, and turns about the approach.
 SHIFTS_Y_M = (0.0, -0.012, -0.006, 0.006, 0.012)
@@ -155,8 +158,8 @@ def variants(T_workspace_tcp: RigidTransform) -> RigidTransform:
 class SecondLook:
     """Judges the candidates of a detection.
 
-    refine: put each in the place of its most promising variant. several_rotations: before that, turn each about its
-    centre as the network would have it at one of the points around, where that is more promising.
+    refine: put the best LOOKED_AT_AGAIN in the place of their most promising variants. several_rotations: before that,
+    turn them about their centres as the network would have it at one of the points around, where that promises more.
     """
 
     judge: GraspJudge
@@ -174,27 +177,57 @@ class SecondLook:
         grasps = grasps[:MOST_CANDIDATES]
         if not grasps:
             return ()
-        poses = [grasp.T_workspace_tcp for grasp in grasps]
-        around = poses
+        judged = self._best_of(scene, [_Candidate(grasp, grasp.quality) for grasp in grasps], _as_they_are)
         if self.several_rotations:
-            around = neighbours_rotations(scene, RigidTransform.concatenate(poses))
+            judged = self._best_again(scene, judged, lambda poses: neighbours_rotations(scene, poses))
         if self.refine:
-            chosen = self._best_of(scene, grasps, around) if self.several_rotations else grasps
-            around = [variants(grasp.T_workspace_tcp) for grasp in chosen]
-        return tuple(sorted(self._best_of(scene, grasps, around), key=lambda grasp: -grasp.quality))
+            judged = self._best_again(scene, judged, _varied)
+        return tuple(candidate.grasp for candidate in judged)
 
-    def _best_of(
-        self, scene: ShapeQuery, grasps: tuple[Grasp, ...], around: Sequence[RigidTransform]
-    ) -> tuple[Grasp, ...]:
-        """Each grasp at the most promising of its poses, equally many for each, with that one's probability."""
-        widths = np.array([grasp.width_m for grasp in grasps], dtype=np.float32)
-        qualities = np.array([grasp.quality for grasp in grasps], dtype=np.float32)
-        poses = RigidTransform.concatenate(list(around))
-        each = len(poses) // len(grasps)
+    def _best_again(self, scene: ShapeQuery, judged: Sequence[_Candidate], around: _Around) -> list[_Candidate]:
+        """Best first, the most promising LOOKED_AT_AGAIN each at the best of the poses around it."""
+        again = self._best_of(scene, judged[:LOOKED_AT_AGAIN], around)
+        return sorted([*again, *judged[LOOKED_AT_AGAIN:]], key=lambda candidate: -candidate.grasp.quality)
+
+    def _best_of(self, scene: ShapeQuery, candidates: Sequence[_Candidate], around: _Around) -> list[_Candidate]:
+        """Best first, each at the most promising of the poses around it, with that one's probability."""
+        T_workspace_tcp = RigidTransform.concatenate([candidate.grasp.T_workspace_tcp for candidate in candidates])
+        poses = RigidTransform.concatenate(list(around(T_workspace_tcp)))
+        each = len(poses) // len(candidates)
+        widths = np.array([candidate.grasp.width_m for candidate in candidates], dtype=np.float32)
+        qualities = np.array([candidate.network_quality for candidate in candidates], dtype=np.float32)
         seen = judge_input(scene, poses, np.repeat(widths, each), np.repeat(qualities, each))
-        probability = success_probability(self.judge, seen).reshape(len(grasps), each)
+        probability = success_probability(self.judge, seen).reshape(len(candidates), each)
         best = np.argmax(probability, axis=1)
-        return tuple(
-            replace(grasp, T_workspace_tcp=poses[int(i * each + best[i])], quality=float(probability[i, best[i]]))
-            for i, grasp in enumerate(grasps)
-        )
+        placed = [
+            replace(
+                candidate,
+                grasp=replace(
+                    candidate.grasp,
+                    T_workspace_tcp=poses[int(i * each + best[i])],
+                    quality=float(probability[i, best[i]]),
+                ),
+            )
+            for i, candidate in enumerate(candidates)
+        ]
+        return sorted(placed, key=lambda candidate: -candidate.grasp.quality)
+
+
+_Around = Callable[[RigidTransform], Sequence[RigidTransform]]
+"""N poses -> N stacks of poses, equally many in each, the pose itself first."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A grasp whose quality is the judge's, and the quality that the network gave it."""
+
+    grasp: Grasp
+    network_quality: float
+
+
+def _as_they_are(T_workspace_tcp: RigidTransform) -> Sequence[RigidTransform]:
+    return [T_workspace_tcp]
+
+
+def _varied(T_workspace_tcp: RigidTransform) -> Sequence[RigidTransform]:
+    return [variants(T_workspace_tcp[index]) for index in range(len(T_workspace_tcp))]

@@ -11,6 +11,7 @@ import open3d as o3d
 from numpy.typing import NDArray
 
 from giga_perception.camera import DepthView
+from giga_perception.table_levelling import levelled
 from giga_perception.tsdf import MAX_DEPTH_M
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
@@ -27,10 +28,6 @@ _NORMAL_RADIUS_M = 0.015
 _NORMAL_NEIGHBOURS = 30
 # Points up to this high are the table.
 _TABLE_MARGIN_M = 0.007
-# Looked for around where the table should be: this far below and above, in steps, and with this share of the points.
-_TABLE_SEARCH_M = (-0.06, 0.06)
-_TABLE_BIN_M = 0.002
-_TABLE_LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +47,11 @@ class ObservedCloud:
 def observe(views: Sequence[DepthView]) -> ObservedCloud:
     """The points of depth views (at least one) that lie in the cube, about POINT_SPACING_M apart.
 
-    A camera whose distances are off by a constant factor shows the table too high or too low. Each view is scaled so
-    that the table is where it stands (no grasp network of this package is given that help).
+    Each view is scaled first so that the table is where it stands (`table_levelling`).
     """
     if not views:
         raise ValueError("observe needs at least one depth view")
-    parts = [_of_view(view) for view in views]
+    parts = [_of_view(levelled(view)) for view in views]
     points = np.concatenate([points for points, _ in parts])
     normals = np.concatenate([normals for _, normals in parts])
     return ObservedCloud(points, normals, points[:, 2] < TABLE_HEIGHT_M + _TABLE_MARGIN_M)
@@ -75,7 +71,6 @@ def _of_view(view: DepthView) -> tuple[FloatArray, FloatArray]:
     )
     points = np.asarray(T_workspace_camera.apply(rays * z[:, None])).reshape(-1, 3)
     eye = np.asarray(T_workspace_camera.translation)
-    points = eye + _levelling_factor(points, float(eye[2])) * (points - eye)
     inside = np.all((points >= 0.0) & (points <= WORKSPACE_SIZE_M), axis=1)
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points[inside]))
     cloud = cloud.voxel_down_sample(POINT_SPACING_M)
@@ -84,19 +79,3 @@ def _of_view(view: DepthView) -> tuple[FloatArray, FloatArray]:
     cloud.estimate_normals(o3d.geometry.KDTreeSearchParamHybrid(_NORMAL_RADIUS_M, _NORMAL_NEIGHBOURS))
     cloud.orient_normals_towards_camera_location(eye)
     return np.asarray(cloud.points).astype(np.float32), np.asarray(cloud.normals).astype(np.float32)
-
-
-def _levelling_factor(points_m: NDArray[np.float64], eye_z_m: float) -> float:
-    """By what distances from the eye must be multiplied for the table to be at its height; 1 when no table is seen."""
-    low, high = TABLE_HEIGHT_M + _TABLE_SEARCH_M[0], TABLE_HEIGHT_M + _TABLE_SEARCH_M[1]
-    over = np.all((points_m[:, :2] >= 0.0) & (points_m[:, :2] <= WORKSPACE_SIZE_M), axis=1)
-    heights = points_m[over, 2]
-    heights = heights[(heights > low) & (heights < high)]
-    if len(heights) == 0 or eye_z_m <= high:
-        return 1.0
-    counts, edges = np.histogram(heights, bins=round((high - low) / _TABLE_BIN_M), range=(low, high))
-    peak = int(np.argmax(np.convolve(counts, np.ones(5), mode="same")))
-    near = heights[np.abs(heights - (edges[peak] + _TABLE_BIN_M / 2.0)) < 3.0 * _TABLE_BIN_M]
-    if len(near) < _TABLE_LEAST_SHARE * over.sum():
-        return 1.0
-    return float((eye_z_m - TABLE_HEIGHT_M) / (eye_z_m - np.median(near)))
