@@ -22,6 +22,8 @@ SUMMARY = "clear cluttered tables with the free hand: grasp success rate and dec
 EXAMPLES = """  ./giga benchmark clutter --scene pile --rounds 100 --seed 0 1000 2000 --json pile.json
                              again after a kill: goes on with the rounds that are missing
   ./giga benchmark clutter --protocol P2 --scene packed --label 'ours, P2' --json packed_p2.json
+  ./giga benchmark clutter --mode careful --without refine --split val      what one lever brings
+  ./giga benchmark clutter --mode plain --with levels_table
   ./giga benchmark clutter --views six --policy highest
   ./giga benchmark clutter --scene packed --objects FOLDER_OF_URDFS --split all --model FILE.safetensors
   ./giga benchmark clutter-table pile.json packed.json --plot clutter.png"""
@@ -77,6 +79,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("none", "mirror", "turn"),
         help="average the network over images of the scene: its mirror image, or eight (default: the mode's)",
     )
+    parser.add_argument(
+        "--with",
+        nargs="+",
+        default=[],
+        metavar="LEVER",
+        dest="levers_on",
+        help="switch on in the mode: second_look, refine, several_rotations, faces_cameras, levels_table",
+    )
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="LEVER", dest="levers_off", help="switch off in the mode"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--json", type=Path, help="write the results there; until then, the rounds beside it")
 
@@ -106,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
             best_forced=args.force,
             mode=args.mode,
             averaging=args.averaging,
+            levers_on=tuple(args.levers_on),
+            levers_off=tuple(args.levers_off),
             protocol=args.protocol,
             views=args.views,
             policy=args.policy,
@@ -120,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
     # By the names of the options, since that is how a run with others is told what differs.
     told = ("protocol", "policy", "avoid_failures", "scene", "objects", "split", "count", "threshold", "out_threshold")
     fixed: dict[str, Any] = {name: getattr(args, name) for name in (*told, "force", "resolution", "averaging")}
+    fixed |= {"with": args.levers_on, "without": args.levers_off}
     fixed |= {"views": settings.views_taken, "mode": mode_of(settings)}
     fixed |= {"content of the model file": fingerprint[:12], "commit": source_commit()}
     try:

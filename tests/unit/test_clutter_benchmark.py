@@ -16,7 +16,11 @@ import pytest
 from scipy.spatial.transform import RigidTransform, Rotation
 
 from giga_perception.camera import DepthView
+from giga_perception.detection import GraspDetector
+from giga_perception.detection_mode import MODES
 from giga_perception.grasp import Grasp
+from giga_sim.clutter_detector import detection_mode_of, detector_of
+from giga_sim.clutter_result import default_label
 from giga_sim.clutter_round import RoundResult, clear_one_table
 from giga_sim.clutter_settings import ClutterSettings
 from giga_sim.object_sets import ObjectSet
@@ -191,3 +195,16 @@ def test_wrong_options_are_a_sentence(
 
     assert giga(["benchmark", "clutter", "--model", str(random_model), *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_levers_are_switched_in_the_mode_and_named_in_the_result() -> None:
+    settings = replace(SETTINGS, mode="careful", levers_off=("refine",))
+    assert detection_mode_of(settings) == replace(MODES["careful"], refine=False)
+    plain = replace(SETTINGS, mode="plain", levers_on=("levels_table",))
+    detector = detector_of(plain)
+    assert isinstance(detector, GraspDetector)
+    assert detector.levels_table
+    assert detector.second_look is None
+    assert default_label(plain, "giga") == "giga plain, with levels_table"
+    with pytest.raises(ValueError, match="'magic' is nothing that a mode switches"):
+        detector_of(replace(SETTINGS, levers_on=("magic",)))

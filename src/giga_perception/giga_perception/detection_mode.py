@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class DetectionMode:
     faces_cameras: bool = False
     levels_table: bool = False
 
+
+LEVERS = tuple(field.name for field in fields(DetectionMode) if field.name != "averaging")
+"""What a mode switches on or off."""
 
 MODES = {
     "plain": DetectionMode(),
@@ -50,3 +54,11 @@ def mode_named(name: str | DetectionMode, *, has_judge: bool) -> DetectionMode:
     if name not in MODES:
         raise ValueError(f"mode '{name}' is unknown: say one of {', '.join(MODE_NAMES)}")
     return MODES[name]
+
+
+def with_levers(mode: DetectionMode, *, on: Sequence[str] = (), off: Sequence[str] = ()) -> DetectionMode:
+    """The mode with these LEVERS switched on, and those off. Raises ValueError for a name that is no lever."""
+    for name in (*on, *off):
+        if name not in LEVERS:
+            raise ValueError(f"'{name}' is nothing that a mode switches: say one of {', '.join(LEVERS)}")
+    return replace(mode, **dict.fromkeys(on, True), **dict.fromkeys(off, False))

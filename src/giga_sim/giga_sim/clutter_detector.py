@@ -9,7 +9,7 @@ from typing import Protocol
 
 from giga_perception.camera import DepthView
 from giga_perception.detection import Detection, GraspDetector
-from giga_perception.detection_mode import MODES, mode_named
+from giga_perception.detection_mode import MODES, DetectionMode, mode_named, with_levers
 from giga_perception.judge_file import judge_path
 from giga_perception.tensor_file import read_kind
 from giga_perception.two_stage.detector import TwoStageDetector
@@ -43,7 +43,7 @@ def detector_of(settings: ClutterSettings) -> ClutterDetector:
         threshold=settings.threshold,
         out_threshold=settings.out_threshold,
         best_forced=settings.best_forced,
-        mode=settings.mode,
+        mode=detection_mode_of(settings),
         averaging=settings.averaging,
     )
 
@@ -63,11 +63,16 @@ def mode_of(settings: ClutterSettings) -> str:
     return next(name for name, mode in MODES.items() if mode == chosen)
 
 
+def detection_mode_of(settings: ClutterSettings) -> DetectionMode:
+    """What is done in that mode, with the settings' levers switched. Raises ValueError for an unknown one."""
+    return with_levers(MODES[mode_of(settings)], on=settings.levers_on, off=settings.levers_off)
+
+
 def fingerprint_of(settings: ClutterSettings) -> str:
     """SHA-256 over the content of the files that the detector is made of: the model and, if it is asked, its judge."""
     model = model_path(settings.model)
     files: list[Path] = [model]
-    if MODES[mode_of(settings)].second_look:
+    if not is_two_stage(settings) and detection_mode_of(settings).second_look:
         files.append(judge_path(model))
     digest = hashlib.sha256()
     for file in files:

@@ -49,6 +49,8 @@ def result_document(
         "resolution": settings.resolution,
         "mode": mode_of(settings),
         "averaging": settings.averaging,
+        "levers_on": list(settings.levers_on),
+        "levers_off": list(settings.levers_off),
         "gsr_percent": rates.gsr,
         "gsr_interval_percent": rates.gsr_interval,
         "gsr_percent_by_first_seed": by_seed.gsr,
@@ -112,4 +114,7 @@ def default_label(settings: ClutterSettings, model_name: str) -> str:
         words.append(f"{settings.policy} first")
     if settings.avoids_failures:
         words.append("no repeats")
+    words += [f"with {lever}" for lever in settings.levers_on] + [f"without {lever}" for lever in settings.levers_off]
+    if settings.averaging is not None:
+        words.append(f"averaging {settings.averaging}")
     return ", ".join(words)

@@ -34,6 +34,7 @@ class ClutterSettings:
     policy: which grasp is tried, a name of `giga_perception.selection_policy` ("highest" is SHAF).
     avoids_failures: a grasp like one that failed since the last success is passed over
     (`giga_perception.failed_grasps`).
+    levers_on, levers_off: what is switched on or off in the mode, names of `giga_perception.detection_mode.LEVERS`.
     Raises ValueError, with a sentence, for views that the protocol does not know.
     """
 
@@ -52,6 +53,8 @@ class ClutterSettings:
     views: Views | None = None
     policy: str = "best"
     avoids_failures: bool = False
+    levers_on: tuple[str, ...] = ()
+    levers_off: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = VIEWS_OF_PROTOCOL[self.protocol]
