@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -61,4 +62,5 @@ def with_levers(mode: DetectionMode, *, on: Sequence[str] = (), off: Sequence[st
     for name in (*on, *off):
         if name not in LEVERS:
             raise ValueError(f"'{name}' is nothing that a mode switches: say one of {', '.join(LEVERS)}")
-    return replace(mode, **dict.fromkeys(on, True), **dict.fromkeys(off, False))
+    changes: dict[str, Any] = {**dict.fromkeys(on, True), **dict.fromkeys(off, False)}
+    return replace(mode, **changes)
