@@ -95,7 +95,7 @@ def test_the_same_tables_are_cleared_by_every_network(monkeypatch: pytest.Monkey
 
     def clear(world: object, detector: object, objects: object, settings: object, seed: int) -> RoundResult:
         seeds.append((settings.kind, seed))  # type: ignore[attr-defined]
-        return RoundResult(seed, 5, 4, 3, 2, "two failures", ())
+        return RoundResult(seed, 5, 4, 3, 2, 0, 0, "two failures", ())
 
     monkeypatch.setattr(grasping_validation, "clear_one_table", clear)
     told: list[tuple[int, int]] = []

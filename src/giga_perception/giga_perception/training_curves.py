@@ -25,7 +25,10 @@ class TrainingCurves:
         """
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=steps_done + 1 if steps_done else None)
+        # Files are named by the second they were begun in; the suffix keeps apart two of one second.
+        self._writer = SummaryWriter(
+            str(folder), purge_step=steps_done + 1 if steps_done else None, filename_suffix=f".step{steps_done}"
+        )
 
     def write(self, progress: Progress) -> None:
         """Adds one report: losses, rate, speed, and the figures and simulated rates if there are any."""
