@@ -149,7 +149,11 @@ def test_an_interrupted_run_is_gone_on_with_and_ends_as_an_uninterrupted_one(
     kept = tmp_path / "resumed.rounds.jsonl"
     assert run_benchmark(*options, "--json", str(whole)).returncode == 0
 
-    with subprocess.Popen(benchmark(*options, "--json", str(resumed)), stderr=subprocess.PIPE, text=True) as process:
+    # A shell lets what it runs in the background ignore Ctrl-C, and tests may run there.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    command = benchmark(*options, "--json", str(resumed))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, heard)
         while process.poll() is None and not (kept.is_file() and kept.read_bytes().count(b"\n") > 1):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
