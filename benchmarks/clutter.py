@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from giga_bringup.errors import UserError
+from giga_perception.detection_mode import LEVERS
 
 if TYPE_CHECKING:
     from giga_sim.clutter_round import RoundResult
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="LEVER",
         dest="levers_on",
-        help="switch on in the mode: second_look, refine, several_rotations, faces_cameras, levels_table",
+        help=f"switch on in the mode: {', '.join(LEVERS)}",
     )
     parser.add_argument(
         "--without", nargs="+", default=[], metavar="LEVER", dest="levers_off", help="switch off in the mode"

@@ -34,6 +34,15 @@ class PinholeCamera:
             )
 
 
+def pixel_rays(camera: PinholeCamera, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Directions [..., 3], of length 1 along z in the optical frame, of the rays through these rows and columns.
+
+    rows and columns broadcast: [N] and [N] for N pixels, [R, 1] and [C] for a grid of them.
+    """
+    y, x = np.broadcast_arrays((rows - camera.cy) / camera.fy, (columns - camera.cx) / camera.fx)
+    return np.stack([x, y, np.ones(x.shape)], axis=-1)
+
+
 @dataclass(frozen=True, eq=False)
 class DepthView:
     """One depth image with its camera and pose.

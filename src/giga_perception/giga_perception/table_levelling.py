@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from giga_perception.camera import DepthView
+from giga_perception.camera import DepthView, pixel_rays
 from giga_perception.tsdf import MAX_DEPTH_M
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
@@ -54,9 +54,7 @@ def _points_over_the_table(view: DepthView) -> tuple[NDArray[np.float64], float]
     depth_m = view.depth_m[::step, ::step]
     rows, columns = np.nonzero(np.isfinite(depth_m) & (depth_m > 0.0) & (depth_m < MAX_DEPTH_M))
     z = depth_m[rows, columns].astype(np.float64)
-    rays = np.column_stack(
-        [(columns * step - camera.cx) / camera.fx, (rows * step - camera.cy) / camera.fy, np.ones(len(z))]
-    )
+    rays = pixel_rays(camera, rows * step, columns * step)
     points_m = np.asarray(T_workspace_camera.apply(rays * z[:, None])).reshape(-1, 3)
     inside = np.all((points_m[:, :2] >= 0.0) & (points_m[:, :2] <= WORKSPACE_SIZE_M), axis=1)
     return points_m[inside], float(T_workspace_camera.translation[2])

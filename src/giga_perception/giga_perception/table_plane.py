@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
-from giga_perception.camera import DepthView, PinholeCamera
+from giga_perception.camera import DepthView, PinholeCamera, pixel_rays
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
 
 WARN_OFFSET_M = 0.01
@@ -114,7 +114,7 @@ class TablePlane:
 
     def height_above_m(self, depth_m: NDArray[np.float32], camera: PinholeCamera) -> NDArray[np.float32]:
         """Height [H, W] of each reading above the plane; NaN where there is none."""
-        rays = _pixel_rays(camera, np.arange(camera.height), np.arange(camera.width))
+        rays = pixel_rays(camera, np.arange(camera.height)[:, None], np.arange(camera.width))
         height = (rays @ self.normal_camera) * depth_m + self.distance_m
         return np.where(np.isfinite(depth_m) & (depth_m > 0.0), height, np.nan).astype(np.float32)
 
@@ -182,19 +182,13 @@ def offset_in_words(plane: TablePlane) -> str:
     return f"lies {abs(1000.0 * plane.offset_m):.1f} mm {side}"
 
 
-def _pixel_rays(camera: PinholeCamera, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> FloatArray:
-    """Directions [R, C, 3] of the rays through these rows and columns, of length 1 along z."""
-    x, y = np.meshgrid((columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy)
-    return np.stack([x, y, np.ones_like(x)], axis=-1)
-
-
 def _sampled_readings(view: DepthView) -> FloatArray:
     """Readings evenly spread over the image, as points [N, 3] in the camera's frame."""
     stride = max(1, round(np.sqrt(view.depth_m.size / _SAMPLED_READINGS)))
     rows, columns = (np.arange(stride // 2, size, stride) for size in view.depth_m.shape)
     depth_m = view.depth_m[rows[:, None], columns].astype(np.float64)
     valid = np.isfinite(depth_m) & (depth_m > 0.0)
-    return np.asarray(_pixel_rays(view.camera, rows, columns)[valid] * depth_m[valid, None])
+    return np.asarray(pixel_rays(view.camera, rows[:, None], columns)[valid] * depth_m[valid, None])
 
 
 def _best_sample(

@@ -10,7 +10,7 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from giga_perception.camera import DepthView
+from giga_perception.camera import DepthView, pixel_rays
 from giga_perception.table_levelling import levelled
 from giga_perception.tsdf import MAX_DEPTH_M
 from giga_perception.workspace import TABLE_HEIGHT_M, WORKSPACE_SIZE_M
@@ -66,9 +66,7 @@ def _of_view(view: DepthView) -> tuple[FloatArray, FloatArray]:
     smooth_m = cv2.bilateralFilter(depth_m, _SMOOTHING_PIXELS, _SMOOTHING_DEPTH_M, _SMOOTHING_SIGMA_PIXELS)
     rows, columns = np.nonzero(usable)
     z = smooth_m[rows, columns].astype(np.float64)
-    rays = np.column_stack(
-        [(columns * step - camera.cx) / camera.fx, (rows * step - camera.cy) / camera.fy, np.ones(len(z))]
-    )
+    rays = pixel_rays(camera, rows * step, columns * step)
     points = np.asarray(T_workspace_camera.apply(rays * z[:, None])).reshape(-1, 3)
     eye = np.asarray(T_workspace_camera.translation)
     inside = np.all((points >= 0.0) & (points <= WORKSPACE_SIZE_M), axis=1)
